@@ -1,0 +1,195 @@
+"""Rates, and ratios of rates, with intervals over blocks.
+
+The block is the unit: what is measured within one shares its luck, so windows are never pooled.
+Within a block the median over rounds is taken of the log ratios of paired windows; over blocks the
+mean, with Student's t-interval, exponentiated. A pair counts in each block that has both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from harness.analysis.judgement import Interval, Rate
+from harness.analysis.trials import Block
+from harness.spec.events import Group
+
+Floats = NDArray[np.float64]
+
+
+class Contender(NamedTuple):
+    """A cell taking part in a block; the reference takes part twice."""
+
+    cell: str
+    twin: bool = False
+
+
+class Sample(NamedTuple):
+    """All windows of a group's short blocks, as arrays of (blocks, contenders, rounds).
+
+    Blocks stand in the order of finishing; a window that is missing is NaN in every array.
+    """
+
+    group: str
+    contenders: tuple[Contender, ...]
+    blocks: tuple[int, ...]
+    examples: Floats
+    wall_seconds: Floats
+    cpu_seconds: Floats
+    waiting_seconds: Floats
+    waiting_cpu_seconds: Floats
+
+    def column(self, contender: Contender) -> int:
+        """Where ``contender`` stands on the second axis."""
+        return self.contenders.index(contender)
+
+    def has(self, contender: Contender) -> bool:
+        """Whether ``contender`` was measured in any block."""
+        return not bool(np.isnan(self.wall_seconds[:, self.column(contender)]).all())
+
+
+class Estimate(NamedTuple):
+    """Mean and SD over blocks, on the log scale."""
+
+    blocks: int
+    mean: float
+    sd: float
+    """With ``blocks`` − 1 in the denominator; NaN for one block."""
+
+    @property
+    def value(self) -> float:
+        """The geometric mean."""
+        return math.exp(self.mean)
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of a mean of 0 (Student, 1908); NaN for one block."""
+        if self.sd == 0:
+            return 1.0 if self.mean == 0 else 0.0
+        statistic = abs(self.mean) / (self.sd / math.sqrt(self.blocks))
+        return 2 * float(special.stdtr(self.blocks - 1, -statistic))
+
+    def interval(self, confidence: float) -> Interval | None:
+        """The t-interval, exponentiated; nothing for one block."""
+        if self.blocks < 2:
+            return None
+        quantile = float(special.stdtrit(self.blocks - 1, (1 + confidence) / 2))
+        half = quantile * self.sd / math.sqrt(self.blocks)
+        return Interval(
+            low=math.exp(self.mean - half),
+            high=math.exp(self.mean + half),
+            confidence=round(confidence, 12),
+        )
+
+
+def estimate(logs: Floats) -> Estimate | None:
+    """Mean and SD of one value a block, NaN left out; nothing where nothing remains."""
+    present = logs[~np.isnan(logs)]
+    if not present.size:
+        return None
+    sd = float(present.std(ddof=1)) if present.size > 1 else math.nan
+    return Estimate(int(present.size), float(present.mean()), sd)
+
+
+def sample(group: Group, blocks: Sequence[Block]) -> Sample:
+    """The windows of ``group``'s blocks."""
+    own = [block for block in blocks if block.group == group.name]
+    trials = [trial for block in own for trial in block.trials]
+    contenders = [Contender(cell) for cell in group.cells]
+    contenders += dict.fromkeys(
+        Contender(trial.started.cell, True) for trial in trials if trial.started.twin
+    )
+    rounds = max((w.round + 1 for trial in trials for w in trial.windows), default=0)
+    values = np.full((5, len(own), len(contenders), rounds), np.nan)
+    for row, block in enumerate(own):
+        for trial in block.trials:
+            contender = Contender(trial.started.cell, trial.started.twin)
+            if contender not in contenders:
+                continue
+            column = contenders.index(contender)
+            for window in trial.windows:
+                values[:, row, column, window.round] = (
+                    window.examples,
+                    window.wall_seconds,
+                    window.cpu_seconds,
+                    window.waiting_seconds,
+                    window.waiting_cpu_seconds,
+                )
+    return Sample(group.name, tuple(contenders), tuple(block.block for block in own), *values)
+
+
+def log_ratios(of: Sample, contender: Contender, against: Contender) -> Floats:
+    """(blocks,): the median over rounds of log(rate of ``contender`` ÷ rate of ``against``).
+
+    NaN in blocks that have no round with both.
+    """
+    rates = np.log(of.examples / of.wall_seconds)
+    return _medians(rates[:, of.column(contender)] - rates[:, of.column(against)])
+
+
+def log_rates(of: Sample, contender: Contender) -> Floats:
+    """(blocks,): the log of the median over rounds of examples/s; NaN where there are none."""
+    column = of.column(contender)
+    return np.log(_medians(of.examples[:, column] / of.wall_seconds[:, column]))
+
+
+def rate_by_total_time(of: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
+    """All examples ÷ all seconds of the windows in ``rows``, a mask of (blocks,)."""
+    column = of.column(contender)
+    return _ratio_of_sums(of.examples[rows, column], of.wall_seconds[rows, column])
+
+
+def stall_factor(of: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
+    """Typical rate ÷ rate by total time: 1 where no window is far from the median."""
+    typical = math.exp(float(np.nanmean(log_rates(of, contender)[rows])))
+    return typical / rate_by_total_time(of, contender, rows)
+
+
+def rates(of: Sample) -> Iterator[Rate]:
+    """One record for each contender that has been measured at all."""
+    for contender in of.contenders:
+        logs = log_rates(of, contender)
+        found = estimate(logs)
+        if found is None:
+            continue
+        column = of.column(contender)
+        yield Rate(
+            group=of.group,
+            cell=contender.cell,
+            twin=contender.twin,
+            blocks=found.blocks,
+            examples_per_second=found.value,
+            interval=found.interval(0.95),
+            examples_per_second_by_block=by_block(logs),
+            examples_per_second_by_total_time=rate_by_total_time(
+                of, contender, np.ones(len(of.blocks), dtype=bool)
+            ),
+            effective_threads=_ratio_of_sums(of.cpu_seconds[:, column], of.wall_seconds[:, column]),
+            waiting_cpu_share=_ratio_of_sums(
+                of.waiting_cpu_seconds[:, column], of.waiting_seconds[:, column]
+            ),
+        )
+
+
+def by_block(logs: Floats) -> tuple[float, ...]:
+    """The exponentiated values, NaN left out."""
+    return tuple(np.exp(logs[~np.isnan(logs)]).tolist())
+
+
+def _medians(values: Floats) -> Floats:
+    """(blocks, rounds) in, (blocks,) out; NaN where a block has no value at all."""
+    medians = np.full(len(values), np.nan)
+    measured = ~np.isnan(values).all(axis=1)
+    if measured.any():
+        medians[measured] = np.nanmedian(values[measured], axis=1)
+    return medians
+
+
+def _ratio_of_sums(numerators: Floats, denominators: Floats) -> float:
+    denominator = float(np.nansum(denominators))
+    return float(np.nansum(numerators)) / denominator if denominator else 0.0

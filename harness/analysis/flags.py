@@ -1,0 +1,117 @@
+"""What a reader should know before the verdicts: restless blocks and odd contenders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.estimates import Contender, Sample, log_rates, stall_factor
+from harness.analysis.judgement import BlockFlag, ContenderFlag, Rate
+from harness.analysis.trials import Block
+from harness.spec.cells import Cell
+
+STEAL_LIMIT = 0.02
+CONTROL_LIMIT = 0.10
+STALL_LIMIT = 0.10
+WAITING_CPU_LIMIT = 0.02
+THREADS_LIMIT = 0.10
+
+
+def block_flags(blocks: Sequence[Block], cores: int) -> Iterator[BlockFlag]:
+    """Blocks with steal above 2 %, or with a control kernel more than 10 % off the run's median.
+
+    Flagged blocks are shown and they count. Interleaving gives every contender its share of the
+    unrest; dropping blocks by a limit chosen before would be honest too, but it would thin out
+    runs on busy machines below the planned looks, and limits that can be argued over after the
+    results are known invite it. A block is never dropped in part.
+    """
+    control = {
+        (block.group, block.block): median(seconds)
+        for block in blocks
+        if (seconds := [w.control_seconds for trial in block.trials for w in trial.windows])
+    }
+    usual = median(control.values()) if control else 0.0
+    for block in blocks:
+        windows = [window for trial in block.trials for window in trial.windows]
+        if not windows:
+            continue
+        wall = sum(window.wall_seconds for window in windows)
+        steal = sum(window.steal_seconds for window in windows) / (wall * cores)
+        if steal > STEAL_LIMIT:
+            yield BlockFlag(
+                group=block.group, block=block.block, kind="steal", value=steal, limit=STEAL_LIMIT
+            )
+        off = control[block.group, block.block] / usual - 1 if usual else 0.0
+        if abs(off) > CONTROL_LIMIT:
+            yield BlockFlag(
+                group=block.group, block=block.block, kind="control", value=off, limit=CONTROL_LIMIT
+            )
+
+
+def contender_flags(
+    samples: Sequence[Sample], rates: Sequence[Rate], cells: Sequence[Cell]
+) -> Iterator[ContenderFlag]:
+    """Contenders that stall, that work while they wait, or that use more threads than they may."""
+    for sample in samples:
+        yield from _stalls(sample)
+    threads = {cell.id: cell.threads for cell in cells}
+    for rate in rates:
+        if rate.waiting_cpu_share > WAITING_CPU_LIMIT:
+            yield ContenderFlag(
+                group=rate.group,
+                cell=rate.cell,
+                twin=rate.twin,
+                kind="busy_while_waiting",
+                value=rate.waiting_cpu_share,
+                limit=WAITING_CPU_LIMIT,
+            )
+        excess = rate.effective_threads / threads.get(rate.cell, np.inf) - 1
+        if excess > THREADS_LIMIT:
+            yield ContenderFlag(
+                group=rate.group,
+                cell=rate.cell,
+                twin=rate.twin,
+                kind="more_threads_than_set",
+                value=excess,
+                limit=THREADS_LIMIT,
+            )
+
+
+def stalling(
+    sample: Sample, contender: Contender, against: Contender, rows: NDArray[np.bool_]
+) -> str | None:
+    """The one of the two whose typical rate and rate by total time differ by more than 10 %.
+
+    Over ``rows``, a mask of the blocks that have both. Nothing where both or neither do: what
+    slows everybody is the machine, not a contender.
+    """
+    stalls = [
+        each.cell
+        for each in (contender, against)
+        if abs(stall_factor(sample, each, rows) - 1) > STALL_LIMIT
+    ]
+    return stalls[0] if len(stalls) == 1 else None
+
+
+def _stalls(sample: Sample) -> Iterator[ContenderFlag]:
+    """Contenders that stall while another one of the group does not."""
+    factors = {}
+    for contender in sample.contenders:
+        rows = ~np.isnan(log_rates(sample, contender))
+        if rows.any():
+            factors[contender] = stall_factor(sample, contender, rows) - 1
+    if all(abs(value) > STALL_LIMIT for value in factors.values()):
+        return
+    for contender, value in factors.items():
+        if abs(value) > STALL_LIMIT:
+            yield ContenderFlag(
+                group=sample.group,
+                cell=contender.cell,
+                twin=contender.twin,
+                kind="periodic_stalls",
+                value=value,
+                limit=STALL_LIMIT,
+            )

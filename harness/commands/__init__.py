@@ -1,0 +1,1 @@
+"""What each command does, once ``cli`` has parsed it: the floor where all the others meet."""

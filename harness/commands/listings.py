@@ -1,0 +1,191 @@
+"""What ``list`` and ``env list`` answer: typed, for ``--json``, and as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from harness.commands.catalogue import Catalogue
+from harness.console import Console
+from harness.environments.collection import Environments
+from harness.errors import LevelfieldError
+from harness.spec.events import BlockFinished, RunFinished
+from harness.store.runs import read_run, run_folders
+
+
+class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model, and what follows from its definition."""
+
+    name: str
+    input_shape: tuple[int, ...]
+    parameters: int
+    layers: tuple[ListedLayer, ...]
+
+
+class ListedLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer of a model."""
+
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+
+
+class ListedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored run, in short."""
+
+    run: str
+    created: str
+    suite: str
+    machine: str
+    """Its fingerprint."""
+    cells: tuple[str, ...]
+    blocks: int
+    exit_code: int | None
+    """Nothing where the run did not come to its own end; ``--resume`` goes on with it."""
+    problem: str = ""
+    """Why it can't be read."""
+
+
+def list_frameworks(console: Console, catalogue: Catalogue) -> None:
+    """The console shows every implementation that can be measured."""
+    known = [one for one in catalogue.implementations.values() if one.role == "framework"]
+    rows = [
+        (one.name, one.title, ", ".join(one.modes), ", ".join(sorted(one.python)), one.folder)
+        for one in known
+    ]
+    console.table("Frameworks", ("name", "framework", "modes", "Python", "folder"), rows)
+    console.answer(known)
+
+
+def list_models(console: Console, catalogue: Catalogue) -> None:
+    """The console shows every model with its parameters and shapes."""
+    models = [
+        ListedModel(
+            name=model.name,
+            input_shape=model.input_shape,
+            parameters=_count(model.parameter_shapes().values()),
+            layers=tuple(
+                ListedLayer(
+                    kind=str(msgspec.to_builtins(layer)["kind"]),
+                    output_shape=output,
+                    parameters=_count(layer.parameter_shapes(shape).values()),
+                )
+                for layer, shape, output in model.shapes()
+            ),
+        )
+        for model in catalogue.models.values()
+    ]
+    rows = [
+        (one.name, "×".join(map(str, one.input_shape)), f"{one.parameters:,}", str(len(one.layers)))
+        for one in models
+    ]
+    console.table("Models", ("name", "input", "parameters", "layers"), rows)
+    console.answer(models)
+
+
+def list_recipes(console: Console, catalogue: Catalogue) -> None:
+    """The console shows every recipe."""
+    rows = [
+        (
+            one.name,
+            one.model,
+            one.dataset,
+            f"{type(one.optimizer).__name__} {one.optimizer.learning_rate:g}",
+            str(one.batch_size),
+            str(one.epochs),
+            one.init,
+            f"{one.published.test_accuracy[-1]:.3f}" if one.published else "none",
+        )
+        for one in catalogue.recipes.values()
+    ]
+    header = ("name", "model", "dataset", "optimizer", "batch", "epochs", "init", "published")
+    console.table("Recipes", header, rows)
+    console.answer(list(catalogue.recipes.values()))
+
+
+def list_suites(console: Console, catalogue: Catalogue) -> None:
+    """The console shows every suite."""
+    rows = [
+        (
+            one.name,
+            ", ".join(one.recipes),
+            str(one.blocks) if one.blocks is not None else "10, then 20",
+            one.description,
+        )
+        for one in catalogue.suites.values()
+    ]
+    console.table("Suites", ("name", "recipes", "blocks", "what for"), rows)
+    console.answer(list(catalogue.suites.values()))
+
+
+def list_runs(console: Console, runs: Path) -> None:
+    """The console shows every stored run, oldest first."""
+    listed = [_listed_run(folder) for folder in run_folders(runs)]
+    rows = [
+        (
+            one.run,
+            str(len(one.cells)),
+            str(one.blocks),
+            one.problem or ("unfinished" if one.exit_code is None else f"exit {one.exit_code}"),
+        )
+        for one in listed
+    ]
+    console.table(f"Runs in {runs}", ("run", "cells", "short blocks", "end"), rows)
+    console.answer(listed)
+
+
+def list_environments(console: Console, catalogue: Catalogue) -> None:
+    """The console shows every environment with versions, size and place."""
+    environments = Environments().listed(catalogue.implementations.values())
+    rows = [
+        (
+            one.name,
+            f"{one.framework} {one.version or '?'}",
+            one.python or "?",
+            f"{one.size_bytes / 2**30:.2f} GiB",
+            one.state + ("" if one.current else ", no longer asked for"),
+            one.place,
+        )
+        for one in environments
+    ]
+    header = ("name", "framework", "Python", "size", "state", "place")
+    console.table("Environments", header, rows)
+    console.answer(environments)
+
+
+def _listed_run(folder: Path) -> ListedRun:
+    try:
+        run = read_run(folder)
+    except LevelfieldError as error:
+        return ListedRun(
+            run=folder.name,
+            created="",
+            suite="",
+            machine="",
+            cells=(),
+            blocks=0,
+            exit_code=None,
+            problem=str(error),
+        )
+    ends = [event.exit_code for event in run.events if isinstance(event, RunFinished)]
+    blocks = {
+        (event.group, event.block)
+        for event in run.events
+        if isinstance(event, BlockFinished) and not event.long
+    }
+    return ListedRun(
+        run=folder.name,
+        created=run.manifest.created,
+        suite=run.manifest.plan.suite,
+        machine=run.manifest.machine.fingerprint,
+        cells=tuple(cell.id for cell in run.manifest.cells),
+        blocks=len(blocks),
+        exit_code=ends[-1] if ends else None,
+    )
+
+
+def _count(shapes: Iterable[tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes)

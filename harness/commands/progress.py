@@ -1,0 +1,117 @@
+"""What a user is told while a run goes on: one line for each thing that is worth one."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from harness.analysis.parity import parity_verdict
+from harness.console import Console
+from harness.spec.cells import Cell
+from harness.spec.events import (
+    AnyEvent,
+    BlockFinished,
+    Evaluation,
+    Failure,
+    Group,
+    Manifest,
+    Parity,
+    Skip,
+    TrialStarted,
+    Window,
+)
+
+
+class RunProgress:
+    """Turns events into lines, and block durations into time left."""
+
+    def __init__(self, console: Console, manifest: Manifest) -> None:
+        self._console = console
+        self._cells = {cell.id: cell for cell in manifest.cells}
+        self._blocks = max(manifest.plan.looks)
+        self._first_look = min(manifest.plan.looks)
+        self._groups = len(manifest.plan.groups)
+        self._trials: dict[int, TrialStarted] = {}
+        self._rates: dict[int, list[float]] = {}
+        self._accuracies: dict[str, float] = {}
+        self._block_began = 0.0
+        self._durations: list[float] = []
+
+    def verifying(self, cell: Cell) -> None:
+        """The user knows that ``cell`` is being held against the oracle."""
+        self._console.status(f"verifying {cell.id}")
+
+    def block(self, group: Group, number: int, *, long: bool) -> None:
+        """The user knows that a block has begun."""
+        self._block_began = time.monotonic()
+        self._rates.clear()
+        what = "training the whole recipe" if long else f"block {number} of {self._blocks}"
+        self._console.status(f"{group.name}: {what}")
+
+    def blocks_fixed(self, blocks: int) -> None:
+        """The user knows how many blocks the budget allows."""
+        self._blocks = self._first_look = blocks
+        self._console.say(f"The budget allows {blocks} blocks.")
+
+    def see(self, event: AnyEvent) -> None:
+        """The user knows what ``event`` means for them."""
+        match event:
+            case Parity():
+                self._parity(event)
+            case Failure():
+                where = f"trial {event.trial}" if event.trial is not None else "verification"
+                self._console.warn(f"{event.cell}, {where}, {event.phase}: {event.reason}")
+            case Skip():
+                self._console.warn(f"left out: {event.what}: {event.reason}")
+            case TrialStarted():
+                self._trials[event.trial] = event
+            case Window():
+                rate = event.examples / event.wall_seconds
+                self._rates.setdefault(event.trial, []).append(rate)
+            case Evaluation():
+                cell = self._trials[event.trial].cell
+                accuracy = event.correct / event.examples
+                self._console.say(
+                    f"{self._cells[cell].recipe.label}, epoch {event.epoch}: "
+                    f"{self._cells[cell].contender} test accuracy {accuracy:.4f}"
+                )
+            case BlockFinished():
+                self._block_finished(event)
+
+    def _parity(self, event: Parity) -> None:
+        result = parity_verdict(event)
+        if result.passed:
+            worst = result.worst_at_step_1, result.worst_at_steps_2_to_10
+            shown = [f"{each.value:.1e}" for each in worst if each and each.value is not None]
+            self._console.say(f"verified {event.cell}: {', '.join(shown)} from the oracle at most")
+            return
+        for failure in result.failures:
+            self._console.warn(f"parity failed: {event.cell}: {failure}")
+
+    def _block_finished(self, event: BlockFinished) -> None:
+        self._durations += [time.monotonic() - self._block_began] * (not event.long)
+        shown = ", ".join(
+            f"{self._cells[self._trials[trial].cell].contender}"
+            f"{' (A/A)' if self._trials[trial].twin else ''} "
+            f"{statistics.median(self._rates[trial]):,.0f}"
+            for trial in event.trials
+            if trial in self._rates
+        )
+        recipe = event.group.split("/")[0]
+        if event.long:
+            self._console.say(f"{recipe}, whole recipe, examples/s: {shown}")
+            return
+        self._console.say(
+            f"{recipe}, block {event.block} of {self._blocks}, examples/s: {shown}"
+            f"{self._time_left()}"
+        )
+
+    def _time_left(self) -> str:
+        """How long it is to the next look, where that can be said."""
+        done = len(self._durations)
+        planned = self._first_look * self._groups
+        left = (planned if done < planned else self._blocks * self._groups) - done
+        if left <= 0:
+            return ""
+        minutes = left * statistics.mean(self._durations) / 60
+        return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than 1 min left"

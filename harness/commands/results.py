@@ -1,0 +1,119 @@
+"""What stands at the end of a command: verdicts in the terminal, reports on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from harness.analysis.judgement import Judgement
+from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
+from harness.analysis.verdicts import judge
+from harness.commands.run import exit_code as exit_code_of
+from harness.console import Console
+from harness.report.files import point_latest, write_report
+from harness.report.sentences import verdict_groups
+from harness.spec.events import Failure, Run, Skip
+from harness.store.runs import read_run
+
+E = TypeVar("E", Failure, Skip)
+
+
+class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``run --json`` and ``report --json`` say of one run."""
+
+    run: str
+    folder: str
+    report: str
+    """Path of the HTML report."""
+    exit_code: int
+    judgement: Judgement
+    failures: tuple[Failure, ...]
+    skips: tuple[Skip, ...]
+
+
+class VerificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``verify --json`` says."""
+
+    run: str
+    folder: str
+    exit_code: int
+    parity: tuple[ParityResult, ...]
+    between_frameworks: tuple[CrossDeviation, ...]
+    failures: tuple[Failure, ...]
+
+
+def show_results(console: Console, folders: Sequence[Path], reports: Path) -> None:
+    """The report of each run is written, and its verdicts stand in the terminal."""
+    answers = []
+    for folder in folders:
+        run = read_run(folder)
+        judgement = judge(run)
+        page = write_report(run, reports)
+        point_latest(reports, run.manifest.run)
+        show_verdicts(console, run, judgement)
+        console.result(f"Report: {page}")
+        answers.append(
+            RunAnswer(
+                run=run.manifest.run,
+                folder=str(folder),
+                report=str(page),
+                exit_code=exit_code_of(run),
+                judgement=judgement,
+                failures=_of(run, Failure),
+                skips=_of(run, Skip),
+            )
+        )
+    console.answer(answers[0] if len(answers) == 1 else answers)
+
+
+def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
+    """The verdict table, in the words of the report."""
+    for group in verdict_groups(run, judgement):
+        rows = [(line.word, line.sentence, line.evidence) for line in group.lines]
+        console.table(group.title, ("verdict", "in words", "evidence"), rows)
+        for badge in group.badges:
+            console.result(f"{badge.label}: {badge.text}")
+
+
+def show_verification(console: Console, folder: Path) -> None:
+    """The parity table: each cell with its largest deviations from the oracle."""
+    run = read_run(folder)
+    results = parity_results(run)
+    rows = []
+    for result in results:
+        worst = (result.worst_at_step_1, result.worst_at_steps_2_to_10)
+        shown = (
+            "none" if one is None or one.value is None else f"{one.value:.1e}" for one in worst
+        )
+        rows.append((result.cell, *shown, "proved" if result.passed else "FAILED"))
+    header = ("cell", "step 1", "steps 2 to 10", "parity")
+    console.table("Largest deviation from the float64 reference", header, rows)
+    for result in results:
+        for failure in result.failures:
+            console.result(f"{result.cell}: {failure}")
+    failures = _of(run, Failure)
+    for failed in failures:
+        console.result(f"{failed.cell}: {failed.phase}: {failed.reason}")
+    console.result(f"Recorded in {folder}")
+    console.answer(
+        VerificationAnswer(
+            run=run.manifest.run,
+            folder=str(folder),
+            exit_code=exit_code_of(run),
+            parity=results,
+            between_frameworks=cross_deviations(run),
+            failures=failures,
+        )
+    )
+
+
+def exit_code(folder: Path) -> int:
+    """That of the run in ``folder``."""
+    return exit_code_of(read_run(folder))
+
+
+def _of(run: Run, kind: type[E]) -> tuple[E, ...]:
+    return tuple(event for event in run.events if isinstance(event, kind))

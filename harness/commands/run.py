@@ -1,0 +1,279 @@
+"""``levelfield run`` and ``levelfield verify``: prove, train, time, judge, write it all down."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from harness.analysis.parity import Observation, deviations_from_oracle, parity_verdict
+from harness.analysis.verdicts import groups_to_continue
+from harness.commands.catalogue import Catalogue
+from harness.commands.preparation import Prepared, plan_run, prepare_workers
+from harness.commands.progress import RunProgress
+from harness.console import Console
+from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.planning import affordable_blocks
+from harness.execution.process import WorkerError
+from harness.execution.proof import PROOF_BATCH_SIZE, take_proof
+from harness.spec.cells import Cell
+from harness.spec.events import (
+    AnyEvent,
+    BlockFinished,
+    Failure,
+    Group,
+    Manifest,
+    Parity,
+    Run,
+    RunFinished,
+    Skip,
+    TrialStarted,
+)
+from harness.spec.selection import Selection
+from harness.spec.suites import Suite
+from harness.store.runs import RunWriter, read_manifest, read_run
+
+CHANCES = 2
+"""Failures after which a cell is not started again in this run."""
+
+
+def start_run(
+    console: Console,
+    catalogue: Catalogue,
+    suite: Suite,
+    selection: Selection,
+    runs: Path,
+    command: tuple[str, ...],
+) -> Path:
+    """A new run has come to its end; its folder.
+
+    Raises:
+        LevelfieldError: it could not begin.
+    """
+    planned = plan_run(console, catalogue, suite, selection, command)
+    manifest = planned.manifest
+    folder = runs / manifest.run
+    for number in itertools.count(2):
+        if not folder.exists():
+            break
+        folder = runs / f"{manifest.run}-{number}"
+    manifest = msgspec.structs.replace(manifest, run=folder.name)
+    with RunWriter.create(folder, manifest) as writer:
+        prepared = prepare_workers(console, catalogue, manifest, folder, selection.data_dir)
+        session = RunSession(console, manifest, prepared, writer, ())
+        for what, reason in planned.left_out:
+            session.record(Skip(at=time.time(), what=what, reason=reason))
+        session.complete()
+    return folder
+
+
+def resume_run(console: Console, catalogue: Catalogue, folder: Path, data_dir: str | None) -> Path:
+    """The run in ``folder`` has come to its end; what it had already done was not repeated.
+
+    Raises:
+        LevelfieldError: it can't go on, for instance because an environment has changed.
+    """
+    manifest = read_manifest(folder)
+    with RunWriter(folder) as writer:
+        prepared = prepare_workers(console, catalogue, manifest, folder, data_dir)
+        session = RunSession(console, manifest, prepared, writer, read_run(folder).events)
+        session.complete()
+    return folder
+
+
+class RunSession:
+    """A run in progress: what is done is known from its events alone."""
+
+    def __init__(
+        self,
+        console: Console,
+        manifest: Manifest,
+        prepared: Prepared,
+        writer: RunWriter,
+        events: Iterable[AnyEvent],
+    ) -> None:
+        self._manifest = manifest
+        self._prepared = prepared
+        self._writer = writer
+        self._events: list[AnyEvent] = list(events)
+        self._progress = RunProgress(console, manifest)
+        self._cells = {cell.id: cell for cell in manifest.cells}
+        self._logs = writer.folder / "logs"
+        trials = [event.trial for event in self._events if isinstance(event, TrialStarted)]
+        self._numbers = itertools.count(max(trials, default=0) + 1)
+        self._began = time.monotonic()
+
+    @property
+    def run(self) -> Run:
+        """What is known so far."""
+        return Run(manifest=self._manifest, events=self._events)
+
+    def record(self, event: AnyEvent) -> None:
+        """``event`` is on disk, and the user has seen what it means for them."""
+        self._writer.append_event(event)
+        self._events.append(event)
+        self._progress.see(event)
+
+    def complete(self) -> int:
+        """Everything that the plan asks for has been done; the exit code."""
+        if any(isinstance(event, RunFinished) for event in self._events):
+            return exit_code(self.run)
+        plan = self._manifest.plan
+        self._verify()
+        if plan.long_trials:
+            for number, group in enumerate(plan.groups):
+                self._block(group, number, long=True)
+        self._short_blocks()
+        code = exit_code(self.run)
+        self.record(RunFinished(at=time.time(), exit_code=code))
+        return code
+
+    def _verify(self) -> None:
+        verified = {event.cell for event in self._events if isinstance(event, Parity)}
+        failed = {event.cell for event in self._events if isinstance(event, Failure)}
+        oracles = OracleProofs(self._prepared, self._logs)
+        for cell in self._manifest.cells:
+            if cell.id not in verified | failed:
+                self._progress.verifying(cell)
+                self._verify_cell(cell, oracles)
+
+    def _verify_cell(self, cell: Cell, oracles: OracleProofs) -> None:
+        contender = self._prepared.contenders[cell.id]
+        log = self._logs / f"proof-{list(self._cells).index(cell.id):03d}.log"
+        try:
+            expected = oracles.of(cell)
+            proof = take_proof(contender, log)
+        except WorkerError as error:
+            self.record(
+                Failure(
+                    at=time.time(),
+                    cell=cell.id,
+                    phase=f"verification: {error.phase}",
+                    reason=error.reason,
+                    detail=error.detail,
+                )
+            )
+            return
+        setup = self._prepared.oracles[cell.id].job.setup
+        self.record(
+            Parity(
+                at=time.time(),
+                cell=cell.id,
+                adam_formula=setup.adam_formula,
+                momentum_formula=setup.momentum_formula,
+                batch_size=PROOF_BATCH_SIZE,
+                deviations=deviations_from_oracle(
+                    Observation(proof.logits, proof.weights, proof.losses), expected
+                ),
+                losses=proof.losses,
+                oracle_losses=tuple(expected.losses),
+                hashes=proof.hashes,
+                expected_hashes=self._prepared.expected_hashes[cell.id],
+            )
+        )
+
+    def _short_blocks(self) -> None:
+        looks = self._manifest.plan.looks
+        for number in range(1, max(looks) + 1):
+            wanted = groups_to_continue(self.run)
+            for group in self._manifest.plan.groups:
+                if group.name in wanted:
+                    self._block(group, number, long=False)
+            if number == 1 and self._manifest.plan.budget_seconds is not None:
+                self._fix_blocks(self._manifest.plan.budget_seconds)
+                return self._short_blocks()
+        return None
+
+    def _fix_blocks(self, budget_seconds: float) -> None:
+        """The number of blocks follows from the first one's duration, never from results."""
+        events = [event for event in self._events if not isinstance(event, Parity)]
+        firsts = [
+            (event.at, started.at)
+            for event in events
+            if isinstance(event, BlockFinished) and not event.long and event.block == 1
+            for started in events
+            if isinstance(started, TrialStarted) and started.trial == min(event.trials, default=-1)
+        ]
+        block_seconds = sum(end - start for end, start in firsts) or 1.0
+        blocks = affordable_blocks(budget_seconds, time.monotonic() - self._began, block_seconds)
+        plan = msgspec.structs.replace(self._manifest.plan, looks=(blocks,), budget_seconds=None)
+        self._manifest = msgspec.structs.replace(self._manifest, plan=plan)
+        self._writer.replace_manifest(self._manifest)
+        self._progress.blocks_fixed(blocks)
+
+    def _block(self, group: Group, number: int, *, long: bool) -> None:
+        """Block ``number`` of ``group`` is finished; nothing happens if it already was."""
+        done = any(
+            isinstance(event, BlockFinished)
+            and (event.group, event.block, event.long) == (group.name, number, long)
+            for event in self._events
+        )
+        contenders = self._present(group)
+        if done or not contenders:
+            return
+        plan = self._manifest.plan
+        if plan.aa and not long and contenders[0].cell.id == group.cells[0]:
+            contenders.append(contenders[0]._replace(twin=True))
+        self._progress.block(group, number, long=long)
+        Block(
+            BlockPlan(
+                number=number,
+                group=group.name,
+                long=long,
+                seed=plan.seed,
+                rounds=plan.rounds,
+                window_steps=plan.window_steps,
+                epochs=contenders[0].cell.recipe.epochs,
+            ),
+            contenders,
+            self._logs,
+            self.record,
+            self._numbers,
+        ).run()
+
+    def _present(self, group: Group) -> list[Contender]:
+        """The contenders of a group, without those that have used up their chances."""
+        failures = Counter(event.cell for event in self._events if isinstance(event, Failure))
+        unproven = {
+            event.cell
+            for event in self._events
+            if isinstance(event, Failure) and event.block is None
+        }
+        return [
+            self._prepared.contenders[cell]
+            for cell in group.cells
+            if failures[cell] < CHANCES and cell not in unproven
+        ]
+
+
+class OracleProofs:
+    """The oracle's proofs, each computed once: cells with one recipe and formula share it."""
+
+    def __init__(self, prepared: Prepared, logs: Path) -> None:
+        self._prepared = prepared
+        self._logs = logs
+        self._known: dict[object, Observation] = {}
+
+    def of(self, cell: Cell) -> Observation:
+        """What the oracle computes for ``cell``.
+
+        Raises:
+            WorkerError: the oracle's worker failed.
+        """
+        oracle = self._prepared.oracles[cell.id]
+        key = (cell.recipe.label, oracle.job.setup.adam_formula, oracle.job.setup.momentum_formula)
+        if key not in self._known:
+            proof = take_proof(oracle, self._logs / f"oracle-{len(self._known)}.log")
+            self._known[key] = Observation(proof.logits, proof.weights, proof.losses)
+        return self._known[key]
+
+
+def exit_code(run: Run) -> int:
+    """3 if any cell failed parity, 2 if one could not be verified or measured, else 0."""
+    if any(not parity_verdict(e).passed for e in run.events if isinstance(e, Parity)):
+        return 3
+    return 2 if any(isinstance(event, Failure) for event in run.events) else 0

@@ -1,0 +1,92 @@
+"""What users see while they wait, and at the end: the only place, with ``cli``, that prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Console as RichConsole
+from rich.control import Control
+from rich.markup import escape
+from rich.segment import ControlType
+from rich.table import Table
+
+
+class Console:
+    """Progress on standard error, results on standard output; with ``json``, results as JSON.
+
+    Without a terminal progress is plain lines, one for each thing that happens.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        self._quarters: dict[str, int] = {}
+        self._out = RichConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self._err = RichConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    def say(self, text: str) -> None:
+        """``text`` is on standard error: something that has happened."""
+        self._clear()
+        self._err.print(escape(text))
+
+    def warn(self, text: str) -> None:
+        """``text`` is on standard error, so that it can't be missed."""
+        self._clear()
+        self._err.print(f"[bold yellow]Warning:[/] {escape(text)}")
+
+    def fail(self, text: str) -> None:
+        """``text`` is on standard error: the one line that says why the command ends."""
+        self._clear()
+        self._err.print(f"[bold red]levelfield:[/] {escape(text)}")
+
+    def status(self, text: str) -> None:
+        """``text`` is what goes on now: on a terminal, until the next line takes its place."""
+        if self._err.is_terminal:
+            self._err.print(
+                f"[dim]{escape(text)} …[/]", end="\r", overflow="ellipsis", no_wrap=True
+            )
+
+    def transferred(self, what: str, done_bytes: int, total_bytes: int | None) -> None:
+        """A terminal shows how far ``what`` has come; elsewhere each further quarter is a line."""
+        total = total_bytes or 0
+        if self._err.is_terminal:
+            shown = (
+                f"{done_bytes / 1e6:.1f} of {total / 1e6:.1f} MB"
+                if total
+                else (f"{done_bytes / 1e6:.1f} MB")
+            )
+            self._err.print(f"  {escape(what)}: {shown}", end="\r" if done_bytes != total else "\n")
+            return
+        quarter = 4 * done_bytes // total if total else 0
+        if quarter > self._quarters.get(what, 0):
+            self._quarters[what] = quarter
+            self.say(f"  {what}: {25 * quarter} % of {total / 1e6:.1f} MB")
+
+    def result(self, text: str) -> None:
+        """``text`` is on standard output, unless results go there as JSON."""
+        if not self.json:
+            self._out.print(escape(text))
+
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table is on standard output, unless results go there as JSON."""
+        if self.json:
+            return
+        table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
+        for name in header:
+            table.add_column(escape(name), overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row))
+        self._out.print(table)
+
+    def answer(self, value: Any) -> None:
+        """``value`` is on standard output as JSON, if that was asked for."""
+        if self.json:
+            text = msgspec.json.format(msgspec.json.encode(value), indent=2)
+            sys.stdout.write(text.decode() + "\n")
+
+    def _clear(self) -> None:
+        """A status that was shown does not shine through the line that follows it."""
+        if self._err.is_terminal:
+            self._err.control(Control((ControlType.ERASE_IN_LINE, 2)))

@@ -1,0 +1,1 @@
+"""One virtual environment per framework, shared by all clones; what machine this is."""

@@ -1,0 +1,105 @@
+"""What machine this is, as far as it decides how fast a computation is."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+from harness.environments.limits import cpu_quota_cores, memory_left_bytes, memory_limit_bytes
+from harness.spec.machine import Machine
+
+
+def inspect_machine() -> Machine:
+    """The machine, or the part of it that this process may use."""
+    gpu, driver = _gpu()
+    return Machine(
+        cpu=_cpu_model(),
+        cores=default_threads(),
+        memory_bytes=min(psutil.virtual_memory().total, *_known(memory_limit_bytes())),
+        kernel=platform.release(),
+        gpu=gpu,
+        driver=driver,
+        system=_system(),
+        governor=_governor(),
+    )
+
+
+def default_threads() -> int:
+    """Threads that a worker gets by default: the logical cores this process may use.
+
+    Affinity and quota both count. Of a fractional quota the whole part: a thread more would be
+    stopped for the rest of each period, and windows would measure that.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cpu_quota_cores()
+    return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def available_memory_bytes() -> int:
+    """Memory that new processes can have without swapping."""
+    return min(psutil.virtual_memory().available, *_known(memory_left_bytes()))
+
+
+def _known(limit: int | None) -> tuple[int, ...]:
+    """``limit`` as further arguments of ``min``; without one, a number that is never least."""
+    return (2**63,) if limit is None else (limit,)
+
+
+def _cpu_model(cpuinfo_path: Path = Path("/proc/cpuinfo")) -> str:
+    try:
+        for line in cpuinfo_path.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    except OSError:
+        pass
+    # Not every kernel says it there (ARM's does not); py-cpuinfo knows more, but takes a second.
+    import cpuinfo
+
+    return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.machine())
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform()
+
+
+def _governor() -> str | None:
+    try:
+        path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+        return path.read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _gpu() -> tuple[str | None, str | None]:
+    """Names of the GPUs and the driver's version; nothing without GPU, driver or its bindings."""
+    try:
+        nvml = importlib.import_module("pynvml")
+        nvml.nvmlInit()
+    except Exception:  # no bindings, no driver or a driver of another version: no GPU to speak of
+        return None, None
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        names = Counter(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
+        gpus = [name if count == 1 else f"{count} × {name}" for name, count in names.items()]
+        return (", ".join(gpus) or None), _text(nvml.nvmlSystemGetDriverVersion())
+    except nvml.NVMLError:
+        return None, None
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _text(value: bytes | str) -> str:
+    """Older bindings answer with bytes."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,154 @@
+"""What an environment is made from, and the key that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from harness.errors import UsageError, WorkplaceError
+from harness.spec.implementations import Implementation
+
+_KEY_FORMAT = 1
+"""Raised when environments are made in another way, so that old ones are not taken for new."""
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+"""A comment, by pip's own rule: at the start of a line or after white space."""
+_OTHER_FILE = re.compile(r"(-[rce]|--(requirement|constraint|editable))(\s|=|[^-\s]|$)")
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides what an environment holds."""
+
+    framework: str
+    package: str
+    """The distribution whose version is the framework's version."""
+    device: str
+    """``cpu`` or ``gpu``: each has its own requirements file."""
+    python: str
+    """``major.minor``: a patch release of the base interpreter serves the same environment."""
+    requirements: tuple[str, ...]
+    """Lines for pip, without comments and blank lines."""
+    asked_version: str | None = None
+    """The framework's version, where the user asked for one instead of the file's own."""
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal digits: equal keys are equal environments."""
+        parts = (_KEY_FORMAT, self.framework, self.device, self.python, self.requirements)
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        """Name of the environment's folder."""
+        return f"{self.framework}-{self.key}"
+
+
+def wanted_environment(
+    implementation: Implementation, device: str, python: str, version: str | None = None
+) -> Wanted:
+    """What today's requirements file asks for on ``device``, with ``version`` put into it.
+
+    Raises:
+        UsageError: a line of the file, or the version, can't be used.
+        WorkplaceError: the implementation has no requirements file for this device.
+    """
+    lines = _read_lines(implementation, device)
+    if version is not None:
+        lines = pinned_lines(lines, implementation.package, _checked(implementation, version))
+    return Wanted(
+        framework=implementation.name,
+        package=implementation.package,
+        device=device.split(":")[0],
+        python=python,
+        requirements=lines,
+        asked_version=version,
+    )
+
+
+def pinned_lines(lines: tuple[str, ...], package: str, version: str) -> tuple[str, ...]:
+    """``lines`` with the one for ``package`` asking for exactly ``version``; the others kept."""
+    name = canonicalize_name(package)
+    if not any(_named(line) == name for line in lines):
+        return (*lines, f"{package}=={version}")
+    return tuple(_pinned(line, version) if _named(line) == name else line for line in lines)
+
+
+def requirement_lines(text: str, source: str) -> tuple[str, ...]:
+    """The lines of a requirements file that pip acts on, each checked.
+
+    Raises:
+        UsageError: a line is no requirement, or leads to another file. The text decides the
+            environment's key, so it has to be all there is.
+    """
+    joined = re.sub(r"\\\r?\n", " ", text)
+    lines = []
+    for raw in joined.splitlines():
+        line = " ".join(_COMMENT.sub("", raw).split())
+        if not line:
+            continue
+        if _OTHER_FILE.match(line):
+            raise UsageError(
+                f"{source}: {line!r} leads to another file, expected only requirements and "
+                "options: write that file's lines here"
+            )
+        if not line.startswith("-"):
+            _check_requirement(line, source)
+        lines.append(line)
+    return tuple(lines)
+
+
+def _read_lines(implementation: Implementation, device: str) -> tuple[str, ...]:
+    path = implementation.requirements(device)
+    try:
+        return requirement_lines(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise WorkplaceError(
+            f"{implementation.name} has no {path.name} in {path.parent}, so it can't run on "
+            f"{device}: write that file, or choose another --device"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkplaceError(f"{path} can't be read ({error}): mend that file") from None
+
+
+def _checked(implementation: Implementation, version: str) -> str:
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        raise UsageError(
+            f"{implementation.name}@{version}: {version!r} is no version, expected one of "
+            f"{implementation.package}'s, such as 1.2.3: mend what follows the @"
+        ) from None
+
+
+def _check_requirement(line: str, source: str) -> None:
+    try:
+        Requirement(_bare(line))
+    except InvalidRequirement as error:
+        # Only the first line: the rest is a drawing of where the parser stopped.
+        what = str(error).splitlines()[0]
+        raise UsageError(
+            f"{source}: {line!r} is no requirement ({what}), expected one such as "
+            "'name==1.2.3': mend that line"
+        ) from None
+
+
+def _pinned(line: str, version: str) -> str:
+    """``line`` for exactly ``version``: extras and markers stay, hashes and addresses do not."""
+    requirement = Requirement(_bare(line))
+    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+    marker = f"; {requirement.marker}" if requirement.marker else ""
+    return f"{requirement.name}{extras}=={version}{marker}"
+
+
+def _named(line: str) -> str | None:
+    """The distribution that ``line`` asks for, in its canonical spelling; nothing for options."""
+    return None if line.startswith("-") else canonicalize_name(Requirement(_bare(line)).name)
+
+
+def _bare(line: str) -> str:
+    """The requirement without pip's options for it, such as ``--hash=…``."""
+    return line.split(" --")[0]

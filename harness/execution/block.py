@@ -1,0 +1,286 @@
+"""A block: one trial of each contender, alive side by side, their windows interleaved."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
+from harness.spec.cells import Cell
+from harness.spec.events import (
+    AnyEvent,
+    BlockFinished,
+    Evaluation,
+    Failure,
+    Hashes,
+    TrialFinished,
+    TrialStarted,
+    Window,
+)
+from harness.worker.wire import Evaluate, Evaluated, Job, Ready, Train, Trained
+
+Record = Callable[[AnyEvent], None]
+CONTROL_SIZE = 384
+
+
+class Contender(NamedTuple):
+    """All that is needed to start a worker for a cell."""
+
+    cell: Cell
+    python: Path
+    variables: dict[str, str]
+    job: Job
+    twin: bool = False
+
+
+class BlockPlan(NamedTuple):
+    """What a block does."""
+
+    number: int
+    group: str
+    long: bool
+    seed: int
+    rounds: int
+    window_steps: int
+    epochs: int
+
+
+class Trial:
+    """A worker that takes part in a block, with what has been seen of it."""
+
+    def __init__(
+        self, number: int, seat: int, contender: Contender, process: WorkerProcess
+    ) -> None:
+        self.number = number
+        self.seat = seat
+        self.contender = contender
+        self.process = process
+        self.phases: dict[str, float] = {}
+        self.ready: Ready | None = None
+        self.waits_since = 0.0
+        self.cpu_at_wait = 0.0
+
+
+class Block:
+    """Runs one block and records all of it.
+
+    A worker that fails is recorded and leaves the block; the others go on.
+    """
+
+    def __init__(
+        self,
+        plan: BlockPlan,
+        contenders: Sequence[Contender],
+        logs: Path,
+        record: Record,
+        trial_numbers: itertools.count[int],
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._plan = plan
+        self._contenders = contenders
+        self._logs = logs
+        self._record = record
+        self._numbers = trial_numbers
+        self._timeouts = timeouts or Timeouts()
+        self._trials: list[Trial] = []
+        self._stack = ExitStack()
+        generator = np.random.RandomState(0)
+        self._control = generator.rand(CONTROL_SIZE, CONTROL_SIZE).astype(np.float32)
+
+    def run(self) -> None:
+        """The block has been run, and recorded as finished."""
+        with self._stack:
+            for seat, contender in enumerate(self._contenders):
+                self._start(seat, contender)
+            if self._plan.long:
+                self._train_epochs()
+            else:
+                window = Train(lead_in=LEAD_IN_STEPS, steps=self._plan.window_steps)
+                self._train_rounds([window] * self._plan.rounds, first_round=0)
+            for trial in list(self._trials):
+                self._guard(trial, self._finish)
+            finished = tuple(trial.number for trial in self._trials)
+        self._record(
+            BlockFinished(
+                at=time.time(),
+                block=self._plan.number,
+                group=self._plan.group,
+                long=self._plan.long,
+                trials=finished,
+            )
+        )
+
+    def _start(self, seat: int, contender: Contender) -> None:
+        """The contender's worker is warm and waits, or its failure is recorded."""
+        number = next(self._numbers)
+        self._record(
+            TrialStarted(
+                at=time.time(),
+                trial=number,
+                block=self._plan.number,
+                group=self._plan.group,
+                cell=contender.cell.id,
+                twin=contender.twin,
+                long=self._plan.long,
+                seed=self._plan.seed,
+            )
+        )
+        try:
+            process = WorkerProcess(
+                contender.python,
+                contender.variables,
+                self._logs / f"trial-{number:04d}.log",
+                # A process that holds a GPU is not stopped: its kernels and driver would not be.
+                stoppable=contender.cell.device == "cpu",
+                timeouts=self._timeouts,
+            )
+        except WorkerError as error:
+            self._record(self._failure(number, contender, error))
+            return
+        self._stack.enter_context(process)
+        trial = Trial(number, seat, contender, process)
+        self._trials.append(trial)
+        self._guard(trial, self._warm)
+
+    def _warm(self, trial: Trial) -> None:
+        trial.phases["spawn"] = trial.process.greet()
+        job = msgspec.structs.replace(trial.contender.job, whole_epochs=self._plan.long)
+        ready = trial.process.ask(job, Ready, "import", self._timeouts.ready)
+        trial.ready = ready
+        trial.phases.update(ready.phases)
+        trial.phases.update(training=0.0, evaluation=0.0)
+        self._rest(trial)
+
+    def _train_epochs(self) -> None:
+        """Every contender has trained all epochs, with an evaluation after each."""
+        first_round = 0
+        for epoch in range(1, self._plan.epochs + 1):
+            ready = [trial.ready for trial in self._trials if trial.ready]
+            if not ready:
+                return
+            batch_size = self._contenders[0].cell.recipe.batch_size
+            windows = epoch_windows(ready[0].train_examples, batch_size)
+            self._train_rounds(windows, first_round)
+            first_round += len(windows)
+            for trial in list(self._trials):
+                self._guard(trial, partial(self._evaluate, epoch=epoch))
+
+    def _train_rounds(self, windows: Sequence[Train], first_round: int) -> None:
+        """Each contender has trained all ``windows``, one a round."""
+        orders = turns(
+            self._plan.seed + first_round,
+            self._plan.number,
+            len(self._contenders),
+            len(windows),
+        )
+        for offset, (window, order) in enumerate(zip(windows, orders, strict=True)):
+            # Contenders that have left the block fall away; the order of the others stays random.
+            present = {trial.seat: trial for trial in self._trials}
+            taking_part = [present[seat] for seat in order if seat in present]
+            for position, trial in enumerate(taking_part):
+                number = first_round + offset
+                train = partial(self._train, window=window, number=number, position=position)
+                self._guard(trial, train)
+
+    def _train(self, trial: Trial, window: Train, number: int, position: int) -> None:
+        control_seconds = self._control_seconds()
+        waiting_seconds, waiting_cpu_seconds = self._wake(trial)
+        trained = trial.process.ask(window, Trained, "training", self._timeouts.answer)
+        self._rest(trial)
+        trial.phases["training"] += (
+            trained.wall_seconds + trained.lead_in_seconds + trained.partial_seconds
+        )
+        self._record(
+            Window(
+                at=time.time(),
+                trial=trial.number,
+                round=number,
+                position=position,
+                waiting_seconds=waiting_seconds,
+                waiting_cpu_seconds=waiting_cpu_seconds,
+                control_seconds=control_seconds,
+                **msgspec.structs.asdict(trained),
+            )
+        )
+
+    def _evaluate(self, trial: Trial, epoch: int) -> None:
+        self._wake(trial)
+        evaluated = trial.process.ask(Evaluate(), Evaluated, "evaluation", self._timeouts.answer)
+        self._rest(trial)
+        trial.phases["evaluation"] += evaluated.seconds
+        self._record(
+            Evaluation(
+                at=time.time(), trial=trial.number, epoch=epoch, **msgspec.structs.asdict(evaluated)
+            )
+        )
+
+    def _finish(self, trial: Trial) -> None:
+        self._wake(trial)
+        report = trial.process.finish()
+        ready = trial.ready
+        assert ready is not None
+        self._record(
+            TrialFinished(
+                at=time.time(),
+                trial=trial.number,
+                phases=trial.phases,
+                hashes=Hashes(
+                    data=ready.data_hash, weights=ready.weights_hash, order=report.order_hash
+                ),
+                steps=report.steps,
+                peak_memory_bytes=report.peak_memory_bytes,
+                device=ready.device,
+                threads=ready.threads,
+            )
+        )
+
+    def _guard(self, trial: Trial, act: Callable[[Trial], None]) -> None:
+        """``act`` is done, or the trial's failure is recorded and it has left the block."""
+        try:
+            act(trial)
+        except WorkerError as error:
+            trial.process.kill()
+            self._trials.remove(trial)
+            self._record(self._failure(trial.number, trial.contender, error))
+
+    def _failure(self, number: int, contender: Contender, error: WorkerError) -> Failure:
+        return Failure(
+            at=time.time(),
+            cell=contender.cell.id,
+            trial=number,
+            block=self._plan.number,
+            phase=error.phase,
+            reason=error.reason,
+            detail=error.detail,
+        )
+
+    def _rest(self, trial: Trial) -> None:
+        trial.process.stop()
+        trial.waits_since = time.perf_counter()
+        trial.cpu_at_wait = trial.process.cpu_seconds()
+
+    def _wake(self, trial: Trial) -> tuple[float, float]:
+        """Wall and CPU seconds that the trial has waited; it runs again."""
+        waited = time.perf_counter() - trial.waits_since
+        used = trial.process.cpu_seconds() - trial.cpu_at_wait
+        trial.process.resume()
+        return waited, max(0.0, used)
+
+    def _control_seconds(self) -> float:
+        """Seconds of a fixed matrix product on one thread: how fast the machine is just now."""
+        # On one thread: a thread pool of the harness would spin into the window that follows.
+        with threadpool_limits(1):
+            _ = self._control @ self._control
+            began = time.perf_counter()
+            _ = self._control @ self._control
+            return time.perf_counter() - began

@@ -1,0 +1,182 @@
+"""From a suite and the command line's selection to cells, groups and looks. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar
+
+from harness.errors import UsageError
+from harness.spec.cells import Cell
+from harness.spec.events import Group
+from harness.spec.implementations import Implementation
+from harness.spec.recipes import Recipe
+from harness.spec.selection import FrameworkChoice, Selection
+from harness.spec.suites import Suite
+
+T = TypeVar("T")
+
+DEFAULT_LOOKS = (10, 20)
+FEWEST_BLOCKS_FOR_A_VERDICT = 5
+
+
+class Choice(NamedTuple):
+    """An implementation in a version (none: the one that its requirements file pins)."""
+
+    implementation: Implementation
+    version: str | None
+
+
+class LeftOut(NamedTuple):
+    """Something that was asked for and can't be, with the reason."""
+
+    what: str
+    reason: str
+
+
+def named(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """The entry of ``known`` that ``name`` stands for.
+
+    Raises:
+        UsageError: there is none; the text lists what there is, the likeliest first.
+    """
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"'levelfield list {kind}s' shows them"
+    raise UsageError(f"No {kind} {name!r}, expected one of {', '.join(known)}: {hint}")
+
+
+def chosen_implementations(
+    suite: Suite, selection: Selection, known: Mapping[str, Implementation]
+) -> list[Choice]:
+    """The frameworks to measure, the suite's order first where the command line names none."""
+    frameworks = {name: one for name, one in known.items() if one.role == "framework"}
+    if selection.frameworks:
+        asked = selection.frameworks
+    else:
+        listed = [name for name in suite.frameworks if name in frameworks]
+        others = [name for name in frameworks if name not in suite.frameworks]
+        asked = tuple(FrameworkChoice(name) for name in (*listed, *others))
+    return [Choice(named("framework", one.name, frameworks), one.version) for one in asked]
+
+
+def chosen_recipes(suite: Suite, selection: Selection, known: Mapping[str, Recipe]) -> list[Recipe]:
+    """The recipes to measure, with the overrides that command line and suite ask for."""
+    names = selection.recipes or suite.recipes
+    epochs = selection.epochs if selection.epochs is not None else suite.epochs
+    return [
+        named("recipe", name, known).overridden(dataset=selection.dataset, epochs=epochs)
+        for name in names
+    ]
+
+
+def chosen_modes(
+    suite: Suite, selection: Selection, implementations: Iterable[Implementation]
+) -> tuple[dict[str, list[str]], list[LeftOut]]:
+    """Framework → modes to measure, and what was asked for but does not exist.
+
+    Raises:
+        UsageError: no framework has any of the modes asked for.
+    """
+    modes: dict[str, list[str]] = {}
+    left_out = []
+    implementations = list(implementations)
+    asked = selection.modes or suite.modes
+    for one in implementations:
+        modes[one.name] = [mode for mode in asked if mode in one.modes]
+        left_out += [
+            LeftOut(f"{one.name} {mode}", f"{one.title} has no mode {mode}")
+            for mode in selection.modes
+            if mode not in one.modes
+        ]
+        if not asked:
+            extra = [mode for name, mode in suite.extra_contenders if name == one.name]
+            modes[one.name] = [one.default_mode, *extra]
+    if not any(modes.values()):
+        known = sorted({mode for one in implementations for mode in one.modes})
+        raise UsageError(
+            f"No framework has the mode {', '.join(asked)}, expected one of {', '.join(known)}: "
+            "'levelfield list frameworks' shows them"
+        )
+    return modes, left_out
+
+
+def cells_of(
+    recipes: Iterable[Recipe],
+    versions: Iterable[tuple[Choice, str]],
+    modes: Mapping[str, list[str]],
+    selection: Selection,
+    device: str,
+    threads: int,
+) -> list[Cell]:
+    """Every combination, recipe by recipe, each once."""
+    versions = list(versions)
+    cells = [
+        Cell(
+            recipe=recipe,
+            framework=choice.implementation.name,
+            version=version,
+            mode=mode,
+            input=source,
+            device=device,
+            threads=threads,
+            settings=settings,
+        )
+        for recipe in recipes
+        for source in selection.inputs
+        for settings in selection.settings
+        for choice, version in versions
+        for mode in modes[choice.implementation.name]
+    ]
+    return list({cell.id: cell for cell in cells}.values())
+
+
+def groups_of(cells: Iterable[Cell], reference: str | None) -> list[Group]:
+    """Cells that may be compared, the reference contender first.
+
+    Raises:
+        UsageError: ``reference`` names no contender.
+    """
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    if reference is not None:
+        for members in groups.values():
+            fitting = [cell for cell in members if reference in names_of(cell)]
+            if not fitting:
+                known = ", ".join(cell.contender for cell in members)
+                raise UsageError(
+                    f"No contender {reference!r} for --reference, expected one of {known}, "
+                    "or a framework's name: name one of these"
+                )
+            members.remove(fitting[0])
+            members.insert(0, fitting[0])
+    return [
+        Group(name=name, cells=tuple(cell.id for cell in members))
+        for name, members in groups.items()
+    ]
+
+
+def names_of(cell: Cell) -> set[str]:
+    """What ``--reference`` may call a cell."""
+    return {cell.framework, f"{cell.framework}/{cell.mode}", cell.contender, cell.id}
+
+
+def looks_of(suite: Suite, selection: Selection) -> tuple[int, ...]:
+    """Numbers of blocks after which verdicts are looked at.
+
+    Raises:
+        UsageError: a number that is none.
+    """
+    blocks = selection.blocks if selection.blocks is not None else suite.blocks
+    if blocks is None:
+        return DEFAULT_LOOKS
+    if blocks < 0:
+        raise UsageError(f"--blocks is {blocks}, expected 0 or more: 5 or more give verdicts")
+    return (blocks,)
+
+
+def affordable_blocks(budget_seconds: float, spent_seconds: float, block_seconds: float) -> int:
+    """How many blocks a budget allows, fixed from the first block's duration; at least 1."""
+    return max(1, int((budget_seconds - spent_seconds) // block_seconds) + 1)

@@ -1,0 +1,235 @@
+"""One worker process, seen from the harness: spawn, send, receive in time, stop, continue, end."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import msgspec
+import psutil
+
+from harness import worker
+from harness.worker.wire import (
+    Command,
+    Failed,
+    Finish,
+    Finished,
+    Hello,
+    Message,
+    decode_message,
+    encode,
+)
+
+BOOTSTRAP = Path(worker.__file__).parent / "bootstrap.py"
+LOG_TAIL_LINES = 20
+LONGEST_LINE_BYTES = 4 * 2**20
+
+M = TypeVar("M", bound=Message)
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds after which a silent worker is taken for hung, by what it was asked to do."""
+
+    hello: float = 60
+    ready: float = 900
+    """Import, build, compile and warm-up together."""
+    answer: float = 900
+    """One window, evaluation or proof."""
+    end: float = 30
+
+
+class WorkerError(Exception):
+    """A worker did not do what it was asked to; becomes a recorded failure."""
+
+    def __init__(self, phase: str, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.phase = phase
+        self.reason = reason
+        self.detail = detail
+
+
+class WorkerProcess:
+    """A running worker; leaving its context ends it, whatever state it is in."""
+
+    def __init__(
+        self,
+        python: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        *,
+        stoppable: bool = True,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.timeouts = timeouts or Timeouts()
+        self.phase = "spawn"
+        self._log = log
+        self._stoppable = stoppable
+        self._buffer = b""
+        self._began = time.perf_counter()
+        commands, self._commands = os.pipe()
+        self._messages, messages = os.pipe()
+        try:
+            with log.open("wb") as output:
+                # In a process group of its own: the whole group is stopped and ended together.
+                self._process = subprocess.Popen(
+                    # Not symlink-resolved: the path is what makes it the environment's interpreter.
+                    [str(python), "-I", str(BOOTSTRAP), str(commands), str(messages)],
+                    env=dict(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(commands, messages),
+                    process_group=0,
+                )
+        except OSError as error:
+            os.close(self._commands)
+            os.close(self._messages)
+            raise WorkerError("spawn", f"{python} can't be started: {error.strerror}") from None
+        finally:
+            os.close(commands)
+            os.close(messages)
+        self._stopped = False
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def greet(self) -> float:
+        """Seconds from spawn to the interpreter's first word."""
+        self.receive(Hello, self.timeouts.hello)
+        return time.perf_counter() - self._began
+
+    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+        """The worker's answer to ``command``.
+
+        Raises:
+            WorkerError: it failed, died, fell silent for ``seconds``, or said something else.
+        """
+        self.phase = phase
+        try:
+            os.write(self._commands, encode(command))
+        except BrokenPipeError:
+            raise self._death() from None
+        return self.receive(answer, seconds)
+
+    def receive(self, expected: type[M], seconds: float) -> M:
+        """The next message, which is of the type ``expected``.
+
+        Raises:
+            WorkerError: as ``ask``.
+        """
+        line = self._read_line(seconds)
+        try:
+            message = decode_message(line)
+        except msgspec.DecodeError as error:
+            shown = line[:80].decode("utf-8", "replace").rstrip()
+            reason = f"the worker wrote {shown!r} where a message was expected ({error})"
+            raise WorkerError(self.phase, reason, self.log_tail()) from None
+        if isinstance(message, Failed):
+            detail = f"{message.detail}\n{self.log_tail()}".strip()
+            raise WorkerError(message.phase, message.reason, detail)
+        if not isinstance(message, expected):
+            reason = f"the worker answered {type(message).__name__}, expected {expected.__name__}"
+            raise WorkerError(self.phase, reason, self.log_tail())
+        return message
+
+    def stop(self) -> None:
+        """The worker uses no CPU until ``resume``: frameworks' thread pools spin while they wait."""
+        if self._stoppable and not self._stopped:
+            os.killpg(self._process.pid, signal.SIGSTOP)
+            self._stopped = True
+
+    def resume(self) -> None:
+        """The worker runs again."""
+        if self._stopped:
+            os.killpg(self._process.pid, signal.SIGCONT)
+            self._stopped = False
+
+    def cpu_seconds(self) -> float:
+        """User and system CPU time of the worker so far; 0 once it is gone."""
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
+
+    def finish(self) -> Finished:
+        """The worker has reported and ended by itself.
+
+        Raises:
+            WorkerError: as ``ask``, or it did not end with status 0.
+        """
+        report = self.ask(Finish(), Finished, "end", self.timeouts.end)
+        try:
+            status = self._process.wait(self.timeouts.end)
+        except subprocess.TimeoutExpired:
+            raise self._silence(self.timeouts.end) from None
+        if status != 0:
+            raise self._death()
+        return report
+
+    def kill(self) -> None:
+        """The worker and its whole process group are gone."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for descriptor in (self._commands, self._messages):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._commands = self._messages = -1
+
+    def log_tail(self) -> str:
+        """The last lines of what the worker printed."""
+        try:
+            text = self._log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
+
+    def _read_line(self, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > LONGEST_LINE_BYTES:
+                reason = f"the worker wrote {len(self._buffer)} bytes without an end of line"
+                raise WorkerError(self.phase, reason, self.log_tail())
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._messages], [], [], left)[0]:
+                raise self._silence(seconds)
+            part = os.read(self._messages, 65536)
+            if not part:
+                raise self._death()
+            self._buffer += part
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _silence(self, seconds: float) -> WorkerError:
+        reason = f"no answer within {seconds:g} s: the worker hung and was killed"
+        return WorkerError(self.phase, reason, self.log_tail())
+
+    def _death(self) -> WorkerError:
+        try:
+            status = self._process.wait(self.timeouts.end)
+        except subprocess.TimeoutExpired:
+            reason = "the worker closed its pipe without ending"
+            return WorkerError(self.phase, reason, self.log_tail())
+        if status >= 0:
+            reason = f"the worker ended with status {status} before it answered"
+        elif -status == signal.SIGKILL:
+            reason = "the worker was killed (SIGKILL), as the kernel does when memory runs out"
+        else:
+            reason = f"the worker was ended by {signal.Signals(-status).name}"
+        return WorkerError(self.phase, reason, self.log_tail())

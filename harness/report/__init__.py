@@ -1,0 +1,1 @@
+"""A run as a page for people: view model, charts, HTML and Markdown. Computes no statistics."""

@@ -1,0 +1,152 @@
+"""What a reader must know before any number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.analysis.judgement import REASONS, ContenderFlag, Judgement
+from harness.report.cast import Cast
+from harness.report.formats import count, percent
+from harness.report.page import Banner
+from harness.report.sentences import joined
+from harness.spec.events import Failure, Manifest, Run, RunFinished
+
+
+def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
+    """Every warning that this run deserves, the gravest first."""
+    return (
+        *_failed_noise_floors(judgement, cast),
+        *_failed_parity(judgement, cast),
+        *_indicative(judgement, cast),
+        *_stand_ins(run.manifest),
+        *_changed_recipes(run.manifest),
+        *_unfinished(run, judgement),
+        *_failures(run, cast),
+        *_restless_blocks(judgement),
+        *(_odd_contender(flag, cast) for flag in judgement.contender_flags),
+    )
+
+
+def _failed_noise_floors(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    for group in judgement.groups:
+        floor = group.noise_floor
+        if floor is not None and floor.failed:
+            yield Banner(
+                tone="bad",
+                title="The noise floor failed",
+                text=f"{cast.name(floor.cell)} came out different from its own second copy in "
+                f"{cast.title(cast.group(group.group))}. Whatever did that may do it to any "
+                "comparison, so every verdict of this run is inconclusive.",
+            )
+
+
+def _failed_parity(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    failed = dict.fromkeys(result.cell for result in judgement.parity if not result.passed)
+    if failed:
+        names = joined([cast.name(cell) for cell in failed])
+        yield Banner(
+            tone="bad",
+            title="Parity failed",
+            text=f"Not comparable: {names}. What is trained there is not what the oracle "
+            "computes; the failing checks are listed under Parity.",
+        )
+
+
+def _indicative(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    for group in judgement.groups:
+        reasons = dict.fromkeys(
+            each.reason
+            for each in judgement.verdicts
+            if each.group == group.group and each.status == "indicative"
+        )
+        if reasons:
+            why = joined([REASONS[reason] for reason in reasons])
+            yield Banner(
+                tone="doubt",
+                title="Indicative: ranks nothing",
+                text=f"{cast.title(cast.group(group.group))}: {why} "
+                f"({count(group.blocks, 'finished block')}).",
+            )
+
+
+def _stand_ins(manifest: Manifest) -> Iterator[Banner]:
+    for dataset in manifest.datasets:
+        if dataset.fallback_for is not None:
+            yield Banner(
+                tone="bad",
+                title="A fallback dataset stood in",
+                text=f"{dataset.fallback_for} was not found, so {dataset.name} was used: "
+                f"{dataset.train_examples:,} training and {dataset.test_examples:,} test "
+                "examples. It is another dataset: nothing here is comparable with results on "
+                f"{dataset.fallback_for}.",
+            )
+
+
+def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
+    changed = dict.fromkeys(cell.recipe for cell in manifest.cells if cell.recipe.overrides)
+    for recipe in changed:
+        yield Banner(
+            tone="doubt",
+            title="The recipe was changed",
+            text=f"{recipe.label} is {recipe.name} with {joined(recipe.overrides)}. It is "
+            "another recipe: its results and the published figures do not compare.",
+        )
+
+
+def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
+    if any(isinstance(event, RunFinished) for event in run.events):
+        return
+    blocks = sum(group.blocks for group in judgement.groups)
+    yield Banner(
+        tone="doubt",
+        title="The run did not come to its own end",
+        text=f"It was stopped, or is still going; {count(blocks, 'finished block')} are read. "
+        f"Resume it with levelfield run --resume {run.manifest.run}.",
+    )
+
+
+def _failures(run: Run, cast: Cast) -> Iterator[Banner]:
+    failures = [event for event in run.events if isinstance(event, Failure)]
+    if failures:
+        names = joined(list(dict.fromkeys(cast.name(event.cell) for event in failures)))
+        yield Banner(
+            tone="bad",
+            title=f"{count(len(failures), 'failure')}",
+            text=f"{names}: see Failures and skips for the reasons.",
+        )
+
+
+def _restless_blocks(judgement: Judgement) -> Iterator[Banner]:
+    steal = {(flag.group, flag.block) for flag in judgement.block_flags if flag.kind == "steal"}
+    control = {(flag.group, flag.block) for flag in judgement.block_flags} - steal
+    causes = [
+        f"in {count(len(steal), 'block')} the hypervisor gave CPU time to others" if steal else "",
+        f"in {count(len(control), 'block')} a fixed matrix product took another time than usual"
+        if control
+        else "",
+    ]
+    if steal or control:
+        yield Banner(
+            tone="doubt",
+            title=f"{count(len(steal | control), 'restless block')}",
+            text=f"The machine was not at rest: {joined([each for each in causes if each])}. "
+            "They count, since every contender had its share; intervals are wider for it.",
+        )
+
+
+def _odd_contender(flag: ContenderFlag, cast: Cast) -> Banner:
+    name = cast.name(flag.cell, twin=flag.twin)
+    titles = {
+        "periodic_stalls": "Periodic stalls",
+        "busy_while_waiting": "Busy while waiting",
+        "more_threads_than_set": "More threads than set",
+    }
+    texts = {
+        "periodic_stalls": f"{name}: the typical rate and the rate by total time differ by "
+        f"{percent(flag.value)}, so some windows stall.",
+        "busy_while_waiting": f"{name} used {percent(flag.value)} of a CPU while it waited for its "
+        "turn, and may have slowed the others down.",
+        "more_threads_than_set": f"{name} used {percent(flag.value)} more CPU than its threads "
+        "account for.",
+    }
+    return Banner(tone="doubt", title=titles[flag.kind], text=texts[flag.kind])

@@ -1,0 +1,111 @@
+"""Who takes part in a run, under which name and with which colour, the same on every page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from harness.report.figures import Style
+from harness.spec.cells import Cell
+from harness.spec.events import Group, Manifest
+
+SECOND_COPY = "second copy"
+
+
+class Member(NamedTuple):
+    """One contender of the run."""
+
+    cell: Cell | None
+    """Nothing for a cell id that the manifest does not know."""
+    name: str
+    """As short as its group allows: ``PyTorch``, ``PyTorch 2.14.1``, ``PyTorch (eager)``."""
+    full_name: str
+    """With version and mode: ``PyTorch 2.14.1, compiled``."""
+    style: Style
+
+
+class Cast(NamedTuple):
+    """Every contender of a run by cell id, and the groups they meet in."""
+
+    members: dict[str, Member]
+    groups: tuple[Group, ...]
+
+    def member(self, cell: str) -> Member:
+        """The contender with this cell id; an unknown id stands for itself."""
+        return self.members.get(cell) or Member(None, cell, cell, Style(0))
+
+    def name(self, cell: str, *, twin: bool = False) -> str:
+        """Its short name."""
+        name = self.member(cell).name
+        return f"{name}, {SECOND_COPY}" if twin else name
+
+    def style(self, cell: str) -> Style:
+        """Its colour and variant."""
+        return self.member(cell).style
+
+    def group(self, name: str) -> Group:
+        """The group of this name."""
+        known = {group.name: group for group in self.groups}
+        return known.get(name) or Group(name=name, cells=())
+
+    def number(self, group: Group) -> int:
+        """Its place in the plan, from 1: what file names tell groups apart by."""
+        names = [each.name for each in self.groups]
+        return names.index(group.name) + 1 if group.name in names else 0
+
+    def title(self, group: Group) -> str:
+        """What a reader calls the group."""
+        return group.title or group.name
+
+    def label(self, group: Group) -> str:
+        """The recipe that the group trains, with its overrides."""
+        cells = [self.member(cell).cell for cell in group.cells]
+        return next((cell.recipe.label for cell in cells if cell), group.name.split("/")[0])
+
+
+def cast_of(manifest: Manifest) -> Cast:
+    """Names and colours, assigned in the order of the plan."""
+    cells = {cell.id: cell for cell in manifest.cells}
+    frameworks = list(dict.fromkeys(cell.framework for cell in manifest.cells))
+    members: dict[str, Member] = {}
+    for group in manifest.plan.groups or (Group(name="", cells=tuple(cells)),):
+        own = [cells[cell] for cell in group.cells if cell in cells]
+        names = _short_names(own, manifest.titles)
+        for cell in own:
+            siblings = [each for each in own if each.framework == cell.framework]
+            members[cell.id] = Member(
+                cell=cell,
+                name=names[cell.id],
+                full_name=_full_name(cell, manifest.titles),
+                style=Style(frameworks.index(cell.framework), siblings.index(cell)),
+            )
+    return Cast(members, manifest.plan.groups)
+
+
+def _short_names(cells: list[Cell], titles: dict[str, str]) -> dict[str, str]:
+    """Cell id → the title, and as much more as it takes to tell the cells apart."""
+    extras: list[Callable[[Cell], str]] = [
+        lambda cell: cell.version,
+        lambda cell: f"({cell.mode})",
+        lambda cell: f"[{cell.settings}]",
+    ]
+    names = {cell.id: titles.get(cell.framework, cell.framework) for cell in cells}
+    for extra in extras:
+        for name in _repeated(names.values()):
+            alike = [cell for cell in cells if names[cell.id] == name]
+            if len({extra(cell) for cell in alike}) > 1:
+                names.update({cell.id: f"{name} {extra(cell)}" for cell in alike})
+    for name in _repeated(names.values()):
+        names.update({key: key for key, value in names.items() if value == name})
+    return names
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    listed = list(names)
+    return [name for name in dict.fromkeys(listed) if listed.count(name) > 1]
+
+
+def _full_name(cell: Cell, titles: dict[str, str]) -> str:
+    stock = ", stock settings" if cell.settings == "stock" else ""
+    title = titles.get(cell.framework, cell.framework)
+    return f"{title} {cell.version}, {cell.mode}{stock}"

@@ -1,0 +1,240 @@
+"""Chart data drawn as SVG: text stays text, and the same data give the same bytes.
+
+Figures are as wide as a phone's screen, so that their text can be read there; wider pages scale
+them up. All colours are those of ``palette``.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.backends.backend_svg
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from harness.report.drawing import (
+    canvas,
+    draw_dots,
+    draw_legend,
+    draw_whisker,
+    label_rows,
+    new_figure,
+    set_plain_ticks,
+    short,
+    write_above,
+    write_beside,
+)
+from harness.report.figures import Bars, Chart, Cloud, Curves, Forest, Line, Scatter, Stack
+from harness.report.palette import (
+    BAND,
+    DASHES,
+    FLAG,
+    HATCHES,
+    INK,
+    MARKERS,
+    MUTED,
+    RULE,
+    SURFACE,
+    part,
+    series,
+)
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "levelfield",
+    "text.parse_math": False,  # a name may hold dollar signs
+    "path.simplify": False,  # it would drop dots, which are lines without length
+    "font.size": 8.5,
+    "font.family": "DejaVu Sans",  # ships with matplotlib: the layout is the same everywhere
+    "text.color": INK.light,
+    "axes.labelcolor": MUTED.light,
+    "axes.edgecolor": RULE.light,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE.light,
+    "grid.linewidth": 0.6,
+    "xtick.color": RULE.light,
+    "ytick.color": RULE.light,
+    "xtick.labelcolor": MUTED.light,
+    "ytick.labelcolor": INK.light,
+    "legend.frameon": False,
+    "figure.facecolor": SURFACE.light,
+    "hatch.linewidth": 0.8,
+}
+
+
+def draw(chart: Chart) -> str:
+    """``chart`` as an SVG document."""
+    nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A glyph that the measuring font lacks is drawn by the reader's own font.
+        warnings.simplefilter("ignore")
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        buffer = io.StringIO()
+        _figure(chart).savefig(buffer, format="svg", metadata=nothing)
+    return buffer.getvalue()
+
+
+def _figure(chart: Chart) -> Figure:
+    if isinstance(chart, Bars):
+        return _bars(chart)
+    if isinstance(chart, Forest):
+        return _forest(chart)
+    if isinstance(chart, Curves):
+        return _curves(chart)
+    if isinstance(chart, Stack):
+        return _stack(chart)
+    return _scatter(chart)
+
+
+def _bars(chart: Bars) -> Figure:
+    """Horizontal bars from zero with their intervals; the value stands at the bar's end."""
+    figure, axes = canvas(0.6 + 0.34 * len(chart.bars))
+    ends = [max(bar.value, bar.high or 0.0) for bar in chart.bars]
+    for row, (bar, end) in enumerate(zip(chart.bars, ends, strict=True)):
+        axes.barh(
+            row,
+            bar.value,
+            height=0.62,
+            color=series(bar.style.colour),
+            hatch=HATCHES[bar.style.variant % len(HATCHES)],
+            edgecolor=SURFACE.light,
+            linewidth=0,
+            alpha=0.5 if bar.faint else None,
+        )
+        draw_whisker(axes, row, bar.low, bar.high, INK.light)
+        write_beside(axes, end, row, bar.text)
+    axes.set_xlim(0, max(ends, default=0.0) * 1.25 or 1.0)
+    label_rows(axes, [bar.label for bar in chart.bars])
+    axes.set_xlabel(chart.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    return figure
+
+
+def _forest(chart: Forest) -> Figure:
+    """Ratios with intervals on a log axis; behind them the equivalence band and A/A."""
+    figure, axes = canvas(0.7 + 0.46 * len(chart.ratios))
+    axes.set_xscale("log")
+    axes.axvspan(*chart.band, color=BAND.light, linewidth=0, zorder=0)
+    axes.axvline(1, color=MUTED.light, linewidth=0.8, zorder=1)
+    for bound in chart.floor or ():
+        axes.axvline(bound, color=FLAG.light, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+    for row, ratio in enumerate(chart.ratios):
+        colour = series(ratio.style.colour)
+        draw_whisker(axes, row, ratio.low, ratio.high, colour, width=1.8)
+        marker = MARKERS[ratio.style.variant % len(MARKERS)]
+        axes.plot([ratio.value], [row], marker=marker, markersize=5.5, color=colour, zorder=4)
+    label_rows(axes, [ratio.label for ratio in chart.ratios], room=0.7)
+    axes.set_xlabel(chart.unit)
+    bounds = [bound for each in chart.ratios for bound in (each.low, each.value, each.high)]
+    known = [*chart.band, *(chart.floor or ()), *(bound for bound in bounds if bound)]
+    low, high = min(known), max(known)
+    margin = max((high / low) ** 0.15, 1.02)
+    axes.set_xlim(low / margin, high * margin)
+    for row, ratio in enumerate(chart.ratios):
+        write_above(axes, ratio.value, row, ratio.text)
+    set_plain_ticks(axes.xaxis, *axes.get_xlim(), suffix="×")
+    return figure
+
+
+def _curves(chart: Curves) -> Figure:
+    """Panels of lines above each other; the legend stands above the first."""
+    count = len(chart.panels)
+    figure = new_figure(0.7 + 1.7 * count)
+    first: Axes | None = None
+    for index, panel in enumerate(chart.panels):
+        axes = figure.add_subplot(count, 1, index + 1, sharex=first)
+        first = first or axes
+        for order, line in enumerate(panel.lines):
+            # Thinner and thinner: curves that coincide stay visible, one inside the other.
+            own = sum(each.style is not None for each in panel.lines)
+            _line(axes, line, width=1.3 + 1.4 * (own - order - 1))
+        axes.set_ylabel(panel.unit, fontsize=8)
+        axes.tick_params(labelcolor=MUTED.light, labelbottom=index == count - 1)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(chart.unit if index == count - 1 else "")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    labelled = {
+        label: handle
+        for axes in figure.axes
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    draw_legend(figure, tuple(labelled.values()), tuple(labelled))
+    return figure
+
+
+def _line(axes: Axes, line: Line, width: float) -> None:
+    if line.style is None:
+        axes.plot(line.x, line.y, color=MUTED.light, linestyle=(0, (4, 2.5)), linewidth=1.2,
+                  label=short(line.label), zorder=1)  # fmt: skip
+        return
+    axes.plot(
+        line.x,
+        line.y,
+        color=series(line.style.colour),
+        linestyle=DASHES[line.style.variant % len(DASHES)],
+        marker=MARKERS[(line.style.colour + line.style.variant) % len(MARKERS)],
+        markersize=min(3.0 + width, 9.0),
+        linewidth=min(width, 7.0),
+        label=short(line.label),
+    )
+
+
+def _stack(chart: Stack) -> Figure:
+    """One bar a row, its parts one after the other; the legend stands above."""
+    figure, axes = canvas(1.15 + 0.36 * len(chart.rows))
+    for index, name in enumerate(chart.parts):
+        axes.barh(
+            range(len(chart.rows)),
+            [lengths[index] for _, lengths in chart.rows],
+            left=[math.fsum(lengths[:index]) for _, lengths in chart.rows],
+            height=0.62,
+            color=part(index),
+            edgecolor=SURFACE.light,
+            linewidth=0.4,
+            label=name,
+        )
+    label_rows(axes, [label for label, _ in chart.rows])
+    axes.set_xlim(left=0)
+    axes.set_xlabel(chart.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    draw_legend(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def _scatter(chart: Scatter) -> Figure:
+    """Points over time on a log axis; those of a flagged block wear a cross."""
+    figure, axes = canvas(2.9)
+    axes.set_yscale("log")
+    for cloud in chart.clouds:
+        draw_dots(axes, cloud.x, cloud.y, series(cloud.style.colour), faint=cloud.faint)
+        axes.lines[-1].set_label(short(cloud.label))
+    crosses = [point for cloud in chart.clouds for point in _flagged(cloud)]
+    if crosses:
+        x, y = zip(*crosses, strict=True)
+        axes.plot(x, y, linestyle="", marker="x", markersize=4.5, markeredgewidth=0.8,
+                  color=FLAG.light, label="in a flagged block")  # fmt: skip
+    axes.tick_params(labelcolor=MUTED.light)
+    axes.set_xlabel(chart.x_unit)
+    axes.set_ylabel(chart.y_unit, fontsize=8)
+    values = [y for cloud in chart.clouds for y in cloud.y]
+    if values:
+        axes.set_ylim(min(values) / 1.15, max(values) * 1.15)
+        set_plain_ticks(axes.yaxis, *axes.get_ylim())
+    draw_legend(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def _flagged(cloud: Cloud) -> list[tuple[float, float]]:
+    points = zip(cloud.x, cloud.y, cloud.flagged, strict=True)
+    return [(x, y) for x, y, flagged in points if flagged]

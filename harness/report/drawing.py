@@ -1,0 +1,145 @@
+"""Strokes that several charts share: canvases, labels, whiskers, dots, ticks and legends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
+
+from harness.report.palette import INK, MUTED, SURFACE
+
+WIDTH_INCHES = 5.0
+LONGEST_LABEL = 40
+
+
+def new_figure(height_inches: float) -> Figure:
+    """An empty figure as wide as all others."""
+    return Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+
+
+def canvas(height_inches: float) -> tuple[Figure, Axes]:
+    """A figure with one set of axes."""
+    figure = new_figure(height_inches)
+    return figure, figure.add_subplot()
+
+
+def short(text: str) -> str:
+    """``text`` on one line, cut where it would push the axes aside."""
+    line = "".join(each if each.isprintable() else " " for each in text)
+    return line if len(line) <= LONGEST_LABEL else line[: LONGEST_LABEL - 1] + "…"
+
+
+def label_rows(axes: Axes, labels: Sequence[str], *, room: float = 0.5) -> None:
+    """Each row has its label at the left; the first row is at the top."""
+    axes.set_yticks(range(len(labels)), [short(label) for label in labels])
+    axes.set_ylim(len(labels) - 1 + room, -room)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y", visible=False)
+
+
+def draw_whisker(
+    axes: Axes, row: float, low: float | None, high: float | None, colour: str, width: float = 1.2
+) -> None:
+    """An interval is drawn on ``row``, where there is one."""
+    if low is None or high is None:
+        return
+    axes.errorbar(
+        [(low + high) / 2],
+        [row],
+        xerr=[[(high - low) / 2], [(high - low) / 2]],
+        fmt="none",
+        ecolor=colour,
+        elinewidth=width,
+        capsize=3,
+        capthick=width,
+        zorder=3,
+    )
+
+
+def write_beside(axes: Axes, x: float, row: float, text: str) -> None:
+    """``text`` stands right of ``x``."""
+    axes.annotate(
+        short(text),
+        (x, row),
+        (5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        color=INK.light,
+    )
+
+
+def write_above(axes: Axes, x: float, row: float, text: str) -> None:
+    """``text`` stands above ``x``, within the axes, and hides the lines behind it."""
+    place = axes.transAxes.inverted().transform(axes.transData.transform((x, row)))[0]
+    axes.annotate(
+        short(text),
+        (x, row),
+        (0, 7),
+        textcoords="offset points",
+        ha="left" if place < 1 / 3 else "right" if place > 2 / 3 else "center",
+        fontsize=7.5,
+        color=INK.light,
+        bbox={"facecolor": SURFACE.light, "edgecolor": "none", "pad": 0.6},
+        zorder=5,
+    )
+
+
+def draw_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend of few columns stands above everything, in reading order."""
+    if not handles:
+        return
+    longest = max(len(label) for label in labels)
+    columns = max(1, min(len(labels), int(72 / (longest + 7))))
+    figure.legend(
+        list(handles),
+        list(labels),
+        loc="outside upper left",
+        ncols=columns,
+        fontsize=8,
+        labelcolor=MUTED.light,
+        handlelength=2.4,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )
+
+
+def draw_dots(
+    axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, *, faint: bool
+) -> None:
+    """All points as one path of round-ended strokes without length: small, however many."""
+    xs = [value for each in x for value in (each, each, math.nan)]
+    ys = [value for each in y for value in (each, each, math.nan)]
+    axes.plot(
+        xs, ys, color=colour, linewidth=3, solid_capstyle="round", alpha=0.45 if faint else 0.9
+    )
+
+
+def set_plain_ticks(axis: Axis, low: float, high: float, suffix: str = "") -> None:
+    """Four or so round numbers, written out, on a logarithmic axis that is often short."""
+    ticks = round_numbers(low, high)
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FixedFormatter([f"{tick:,.6g}{suffix}" for tick in ticks]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Up to six round numbers from ``low`` to ``high``, evenly spread to the logarithmic eye."""
+    decades = range(math.floor(math.log10(low)) - 1, math.floor(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7)):
+        found = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [tick for tick in found if low <= tick <= high]
+        if len(inside) >= 3:
+            return inside[:: math.ceil(len(inside) / 6)]
+    raw = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
+    first = math.ceil(low / step)
+    return [each * step for each in range(first, math.floor(high / step) + 1)]

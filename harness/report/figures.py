@@ -1,0 +1,117 @@
+"""What charts show, as numbers and labels: data for ``charts``, free of any drawing.
+
+Numbers are in the unit that the axis label names. Not-a-number means that there is nothing to draw.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Style(msgspec.Struct, frozen=True):
+    """How a contender looks in every chart of a report."""
+
+    colour: int
+    """Index of its framework, in order of first appearance."""
+    variant: int = 0
+    """Tells contenders of one framework apart: marker, dash and hatch."""
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One value with its interval."""
+
+    label: str
+    style: Style
+    value: float
+    low: float | None = None
+    high: float | None = None
+    text: str
+    """The value in words."""
+    faint: bool = False
+    """Whether it is the reference contender's second copy."""
+
+
+class Bars(msgspec.Struct, frozen=True, kw_only=True):
+    """Horizontal bars from zero."""
+
+    unit: str
+    bars: tuple[Bar, ...]
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """One ratio with its interval, of a forest plot."""
+
+    label: str
+    style: Style
+    value: float
+    low: float | None = None
+    high: float | None = None
+    text: str
+    """The ratio and its verdict, in words."""
+
+
+class Forest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ratios on a logarithmic axis around 1."""
+
+    unit: str
+    ratios: tuple[Ratio, ...]
+    band: tuple[float, float]
+    """Ratios that count as equivalent."""
+    floor: tuple[float, float] | None = None
+    """The A/A interval of the ratio."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A curve."""
+
+    label: str
+    style: Style | None
+    """None: a published curve, drawn dashed in the ink's colour."""
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+class Panel(msgspec.Struct, frozen=True, kw_only=True):
+    """Curves that share a vertical axis."""
+
+    unit: str
+    lines: tuple[Line, ...]
+
+
+class Curves(msgspec.Struct, frozen=True, kw_only=True):
+    """Panels, one above the other, over one horizontal axis."""
+
+    unit: str
+    panels: tuple[Panel, ...]
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True):
+    """One bar a row, made of parts that follow each other."""
+
+    unit: str
+    parts: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[float, ...]], ...]
+    """Label, and one length a part."""
+
+
+class Cloud(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of one contender."""
+
+    label: str
+    style: Style
+    faint: bool
+    """Whether it is the reference contender's second copy."""
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    flagged: tuple[bool, ...]
+
+
+class Scatter(msgspec.Struct, frozen=True, kw_only=True):
+    """Points over time; the flagged ones are marked."""
+
+    x_unit: str
+    y_unit: str
+    clouds: tuple[Cloud, ...]
+
+
+Chart = Bars | Forest | Curves | Stack | Scatter

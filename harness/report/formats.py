@@ -1,0 +1,118 @@
+"""Numbers with their units, as a reader sees them. Three digits, unless a name says otherwise."""
+
+from __future__ import annotations
+
+import math
+
+from harness.analysis.judgement import Interval
+
+NOTHING = "—"
+
+
+def number(value: float | None) -> str:
+    """``13,412``, ``41.9``, ``0.0342``: whole above 1,000, else three digits."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{max(0, digits)}f}"
+
+
+def times(value: float) -> str:
+    """``2.1×``, ``1.013×``."""
+    return f"{value:,.{_digits(value)}f}×"
+
+
+def bounds(interval: Interval) -> str:
+    """``[2.0, 2.2]``, ``[0.982, 1.019]``: the digits of the ratio in the middle."""
+    digits = _digits(math.sqrt(interval.low * interval.high))
+    low, high = f"{interval.low:,.{digits}f}", f"{interval.high:,.{digits}f}"
+    if low == high:
+        low, high = f"{interval.low:,.{digits + 2}f}", f"{interval.high:,.{digits + 2}f}"
+    return f"[{low}, {high}]"
+
+
+def _digits(ratio: float) -> int:
+    """So many after the point that a ratio near 1 can be held against ±3 %."""
+    if 0.8 < ratio < 1.25:
+        return 3
+    if ratio >= 10 or ratio <= 0:
+        return 0
+    return 1 if ratio >= 2 else max(2, 1 - math.floor(math.log10(ratio)))
+
+
+def wide_bounds(interval: Interval) -> str:
+    """``[12,900, 13,800]``: of a quantity that is not a ratio."""
+    return f"[{number(interval.low)}, {number(interval.high)}]"
+
+
+def level(interval: Interval) -> str:
+    """``99.5 %``: the interval's confidence."""
+    return f"{interval.confidence * 100:.4g} %"
+
+
+def percent(share: float) -> str:
+    """``2.4 %`` for 0.024."""
+    return f"{share * 100:.3g} %"
+
+
+def accuracy(share: float | None) -> str:
+    """``74.63 %``: two digits after the point, as ten thousand test images have."""
+    return NOTHING if share is None or not math.isfinite(share) else f"{share * 100:.2f} %"
+
+
+def seconds(value: float | None) -> str:
+    """``21.3 ms``, ``1.90 s``, ``2 min 5 s``."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 0 < value < 0.9995:
+        return f"{number(value * 1000)} ms"
+    if value < 119.5:
+        return f"{number(value)} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def mebibytes(value: float) -> str:
+    """``612 MiB`` for a number of bytes."""
+    return f"{value / 2**20:,.0f} MiB"
+
+
+def gibibytes(value: float) -> str:
+    """``7.8 GiB`` for a number of bytes."""
+    return f"{value / 2**30:,.1f} GiB"
+
+
+def deviation(value: float | None) -> str:
+    """``3.1e-7``; what has no finite value says so."""
+    if value is None:
+        return "not finite"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def p_value(p: float | None) -> str:
+    """``p = 0.032``, ``p < 0.0001``."""
+    if p is None or math.isnan(p):
+        return ""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def count(value: int, noun: str) -> str:
+    """``1 block``, ``10 blocks``, ``1,000 windows``."""
+    return f"{value:,} {noun}" + ("" if value == 1 else "s")
+
+
+def moment(iso: str) -> str:
+    """``2025-10-09 09:33 UTC`` for an ISO 8601 time; anything else as it is."""
+    date, letter, time = iso.partition("T")
+    return f"{date} {time[:5]} UTC" if letter and time[2:3] == ":" else iso
+
+
+def shortened(digest: str) -> str:
+    """The first 12 digits of a hash: enough to compare by eye."""
+    return digest[:12]

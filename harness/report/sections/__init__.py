@@ -1,0 +1,1 @@
+"""The sections of a report: each module turns a judged run into the blocks of one."""

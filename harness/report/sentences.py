@@ -1,0 +1,187 @@
+"""Verdicts in words: the same ones in HTML, Markdown and the terminal."""
+
+from __future__ import annotations
+
+from harness.analysis.judgement import (
+    REASONS,
+    GroupJudgement,
+    Interval,
+    Judgement,
+    NoiseFloor,
+    Verdict,
+)
+from harness.report.cast import Cast, cast_of
+from harness.report.formats import bounds, count, level, p_value, times
+from harness.report.page import Badge, Tone, VerdictGroup, VerdictLine
+from harness.spec.events import Run
+
+MORE_THAN_ANYONE_WAITS = 1_000
+"""Blocks: beyond it a judgement says only that it takes more."""
+
+TONES: dict[str, Tone] = {
+    "faster": "good",
+    "equivalent": "good",
+    "inconclusive": "doubt",
+    "indicative": "doubt",
+    "not comparable": "bad",
+    "not measured": "quiet",
+}
+
+
+def verdict_lines(run: Run, judgement: Judgement) -> tuple[VerdictLine, ...]:
+    """One line for each pair of contenders of ``run``, in the order of the plan."""
+    return tuple(line for group in verdict_groups(run, judgement) for line in group.lines)
+
+
+def verdict_groups(run: Run, judgement: Judgement) -> tuple[VerdictGroup, ...]:
+    """The lines of each group, with what must stand beside them."""
+    cast = cast_of(run.manifest)
+    return tuple(_verdict_group(group, judgement, cast) for group in judgement.groups)
+
+
+def verdict_line(verdict: Verdict, cast: Cast) -> VerdictLine:
+    """``verdict`` as a sentence, with its interval, n, level and noise floor beside it."""
+    word, sentence = _sentence(verdict, cast)
+    return VerdictLine(
+        word=word, tone=TONES[word], sentence=sentence, evidence=_evidence(verdict, cast)
+    )
+
+
+def ratio_in_words(value: float, interval: Interval | None) -> str:
+    """``2.1× [2.0, 2.2]``."""
+    return f"{times(value)} {bounds(interval)}" if interval else times(value)
+
+
+def shown_interval(verdict: Verdict) -> Interval | None:
+    """The interval that the verdict rests on: of an equivalence, the one held against ±3 %."""
+    if verdict.verdict == "equivalent":
+        return verdict.equivalence_interval
+    return verdict.interval
+
+
+def noise_floor_in_words(floor: NoiseFloor | None) -> str:
+    """The A/A ratio with its interval, or that there is none."""
+    if floor is None:
+        return "not measured"
+    return ratio_in_words(floor.times_faster, floor.interval)
+
+
+def parity_badge(cells: tuple[str, ...], judgement: Judgement) -> Badge:
+    """Whether all of ``cells`` were proved to compute what the oracle computes."""
+    results = [result for result in judgement.parity if result.cell in cells]
+    failed = {result.cell for result in results if not result.passed}
+    missing = set(cells) - {result.cell for result in results}
+    if failed:
+        return Badge("parity", f"failed for {len(failed)} of {count(len(cells), 'cell')}", "bad")
+    if missing == set(cells):
+        return Badge("parity", "not run", "doubt")
+    if missing:
+        return Badge("parity", f"not run for {len(missing)} of {count(len(cells), 'cell')}", "doubt")
+    return Badge("parity", f"proved for {count(len(cells), 'cell')}", "good")
+
+
+def joined(parts: tuple[str, ...] | list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
+
+
+def _verdict_group(group: GroupJudgement, judgement: Judgement, cast: Cast) -> VerdictGroup:
+    planned = cast.group(group.group)
+    lines = [verdict_line(each, cast) for each in judgement.verdicts if each.group == group.group]
+    return VerdictGroup(
+        title=cast.title(planned),
+        order=_order(group, cast),
+        badges=(
+            parity_badge(planned.cells, judgement),
+            _noise_badge(group.noise_floor),
+            Badge("blocks", f"{group.blocks:,}", "plain"),
+        ),
+        lines=tuple(lines),
+    )
+
+
+def _noise_badge(floor: NoiseFloor | None) -> Badge:
+    if floor is None:
+        return Badge("noise floor (A/A)", "not measured", "doubt")
+    tone: Tone = "bad" if floor.failed else "good" if floor.verdict else "doubt"
+    state = " failed" if floor.failed else ""
+    return Badge("noise floor (A/A)", noise_floor_in_words(floor) + state, tone)
+
+
+def _order(group: GroupJudgement, cast: Cast) -> str:
+    """Who is ranked, fastest first, or why nobody is."""
+    if group.tiers:
+        tiers = [joined([cast.name(cell) for cell in tier]) for tier in group.tiers]
+        return "Fastest first: " + ", then ".join(tiers) + "."
+    if group.unranked_reason:
+        return f"Not ranked: {REASONS[group.unranked_reason]}."
+    return "Nothing to rank: fewer than two contenders can be compared."
+
+
+def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
+    """The word of the verdict and its sentence; the faster contender is the subject."""
+    one, other = cast.name(verdict.cell), cast.name(verdict.against)
+    label = cast.label(cast.group(verdict.group))
+    why = REASONS[verdict.reason]
+    if verdict.status == "not_comparable":
+        return "not comparable", f"{one} and {other} are not comparable on {label}: {why}."
+    if verdict.status == "not_measured":
+        return "not measured", f"{one} and {other} were not compared on {label}: {why}."
+    if verdict.times_faster is None:
+        return "inconclusive", f"{one} against {other} on {label} is inconclusive: {why}."
+    numbers = ratio_in_words(verdict.times_faster, shown_interval(verdict))
+    if verdict.status == "indicative":
+        return "indicative", (
+            f"{one} ran {label} at {numbers} the rate of {other}, which is indicative and ranks "
+            f"nothing: {why}."
+        )
+    if verdict.verdict == "faster":
+        return "faster", f"{one} trains {label} {numbers} faster than {other}."
+    if verdict.verdict == "slower":
+        return "faster", f"{other} trains {label} {_inverted(verdict)} faster than {one}."
+    if verdict.verdict == "equivalent":
+        return "equivalent", f"{other} and {one} are equivalent on {label} within ±3 %: {numbers}."
+    return "inconclusive", (
+        f"{one} against {other} on {label} is inconclusive at {numbers}: {_way_out(verdict)}."
+    )
+
+
+def _inverted(verdict: Verdict) -> str:
+    assert verdict.times_faster is not None
+    interval = verdict.interval
+    if interval is not None:
+        interval = Interval(
+            low=1 / interval.high, high=1 / interval.low, confidence=interval.confidence
+        )
+    return ratio_in_words(1 / verdict.times_faster, interval)
+
+
+def _way_out(verdict: Verdict) -> str:
+    """What would settle an inconclusive pair, or why nothing in this run can."""
+    if verdict.reason != "not_settled" or verdict.blocks_to_settle is None:
+        return REASONS[verdict.reason]
+    if verdict.blocks_to_settle > MORE_THAN_ANYONE_WAITS:
+        return f"more than {MORE_THAN_ANYONE_WAITS:,} blocks would be needed to settle it"
+    more = max(1, verdict.blocks_to_settle - verdict.blocks)
+    return f"about {count(more, 'more block')} would settle it"
+
+
+def _evidence(verdict: Verdict, cast: Cast) -> str:
+    parts = []
+    shown = shown_interval(verdict)
+    if shown is not None:
+        parts.append(f"{level(shown)} interval over {count(verdict.blocks, 'block')}")
+    elif verdict.blocks:
+        parts.append(f"over {count(verdict.blocks, 'block')}")
+    if p_value(verdict.p_adjusted):
+        parts.append(f"{p_value(verdict.p_adjusted)} after Holm")
+    if verdict.noise_floor is not None:
+        parts.append(f"noise floor (A/A) {bounds(verdict.noise_floor)}")
+    if verdict.stalling is not None and verdict.times_faster_by_total_time is not None:
+        parts.append(
+            f"periodic stalls in {cast.name(verdict.stalling)}: by total time "
+            f"{cast.name(verdict.cell)} is at {times(verdict.times_faster_by_total_time)}"
+        )
+    if verdict.detail:
+        parts.append(verdict.detail)
+    return "; ".join(parts)

@@ -1,0 +1,46 @@
+"""A cell: the one thing that is measured."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from harness.spec.recipes import Recipe
+
+Input = Literal["resident"]
+Settings = Literal["matched", "stock"]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """Recipe + framework + version + mode + input + device + threads + settings."""
+
+    recipe: Recipe
+    framework: str
+    version: str
+    """Version of the framework's own distribution, as installed in its environment."""
+    mode: str
+    input: Input = "resident"
+    device: str = "cpu"
+    threads: int
+    settings: Settings = "matched"
+
+    @property
+    def id(self) -> str:
+        """Readable and unique: ``lenet-sgd/pytorch-2.14.1/compiled/resident/cpu-2t``."""
+        stock = "-stock" if self.settings == "stock" else ""
+        return (
+            f"{self.recipe.label}/{self.framework}-{self.version}/{self.mode}/{self.input}/"
+            f"{self.device}-{self.threads}t{stock}"
+        )
+
+    @property
+    def group(self) -> str:
+        """Cells of one group may be compared: they differ only in who computes, and how."""
+        return f"{self.recipe.label}/{self.input}/{self.device}-{self.threads}t"
+
+    @property
+    def contender(self) -> str:
+        """What sets this cell apart in its group: ``pytorch-2.14.1/compiled``."""
+        stock = "-stock" if self.settings == "stock" else ""
+        return f"{self.framework}-{self.version}/{self.mode}{stock}"

@@ -1,0 +1,284 @@
+"""What was seen: the events of ``trials.jsonl``, one a line, and the manifest ``run.json``.
+
+Raw values only: rates, ratios and verdicts are computed anew by every reader. Durations are wall
+seconds of the worker's monotonic clock, read after ``synchronize()``, unless a name says otherwise.
+
+Format history:
+
+* 1 (0.1.0): the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.spec.cells import Cell
+from harness.spec.machine import Environment, Machine
+
+FORMAT_VERSION = 1
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """Something that happened, and when."""
+
+    at: float
+    """Seconds since 1970, by the harness's clock."""
+
+
+class Header(Event, tag="header", frozen=True, kw_only=True):
+    """The first line of the file."""
+
+    format_version: int = FORMAT_VERSION
+
+
+class Deviation(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one quantity of a cell is from the oracle's."""
+
+    check: str
+    """``logits`` of the initial model, ``weights`` after one step, or ``loss`` of a step."""
+    step: int
+    """Optimizer steps taken before the quantity was read; a loss of step n is that of its batch."""
+    tensor: str = ""
+    """Canonical parameter name, for ``weights``."""
+    value: float | None
+    """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size); nothing where it is not finite."""
+    tolerance: float
+
+
+class Hashes(msgspec.Struct, frozen=True, kw_only=True):
+    """SHA-256, in hexadecimal, of what a worker really used."""
+
+    data: str
+    """Bytes of training images and labels, then test images and labels (uint8, C order)."""
+    weights: str
+    """Initial weights read back from the model, float32 little-endian, canonical order."""
+    order: str
+    """Indices of all examples trained on, int64 little-endian, in the order of training."""
+
+
+class Parity(Event, tag="parity", frozen=True, kw_only=True):
+    """A cell was held against the oracle."""
+
+    cell: str
+    adam_formula: str
+    momentum_formula: str
+    batch_size: int
+    deviations: tuple[Deviation, ...]
+    losses: tuple[float | None, ...]
+    """Mean loss of the batch of steps 1 to n, in nats."""
+    oracle_losses: tuple[float | None, ...]
+    hashes: Hashes
+    expected_hashes: Hashes
+
+
+class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
+    """A worker was spawned."""
+
+    trial: int
+    """Unique in the run."""
+    block: int
+    group: str
+    cell: str
+    twin: bool = False
+    """Whether this is the reference contender's second copy (A/A)."""
+    long: bool = False
+    """Whether the whole recipe is trained, for the accuracy curve."""
+    seed: int
+
+
+class Window(Event, tag="window", frozen=True, kw_only=True):
+    """Consecutive whole-batch training steps were timed together."""
+
+    trial: int
+    round: int
+    """Rounds count from 0; in each, every contender runs one window, in an order drawn anew."""
+    position: int
+    """This contender's place in that order."""
+    first_step: int
+    """Steps of the trial before the lead-in."""
+    steps: int
+    """Timed steps."""
+    examples: int
+    """Examples of the timed steps."""
+    wall_seconds: float
+    cpu_seconds: float
+    """CPU time of the whole worker process, user and system, within the window."""
+    lead_in_steps: int
+    lead_in_seconds: float
+    """Steps before the window, not part of it: caches and clocks settle."""
+    partial_steps: int = 0
+    partial_seconds: float = 0.0
+    """The partial last batch of an epoch, trained after the window, not part of it."""
+    stage_seconds: float
+    """Gathering the batches on the host and staging them on the device, before the clock."""
+    loss_sum: float | None
+    """Over all ``trained_examples``, in nats."""
+    correct: int
+    trained_examples: int
+    """Examples of lead-in, window and partial batch."""
+    minor_faults: int
+    major_faults: int
+    involuntary_switches: int
+    """Times the kernel took the CPU from the worker within the window."""
+    steal_seconds: float
+    """CPU seconds that the hypervisor gave to others, over all CPUs, within the window."""
+    load: float
+    """System load of the last minute, after the window."""
+    frequency_mhz: float | None = None
+    waiting_seconds: float
+    """How long the worker had waited for its turn."""
+    waiting_cpu_seconds: float
+    """CPU seconds that it used while it waited: close to 0, or it disturbed the others."""
+    control_seconds: float
+    """A fixed NumPy matrix product, timed in the harness just before the window."""
+
+
+class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
+    """The test set was evaluated."""
+
+    trial: int
+    epoch: int
+    """Epochs trained."""
+    step: int
+    loss_sum: float | None
+    correct: int
+    examples: int
+    seconds: float
+    stage_seconds: float
+
+
+class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
+    """A worker ended as it should."""
+
+    trial: int
+    phases: dict[str, float]
+    """Seconds of spawn, import, build, stage, first_step, warm_up, training, evaluation."""
+    hashes: Hashes
+    steps: int
+    peak_memory_bytes: int
+    """Peak resident memory of the worker (VmHWM)."""
+    device: str
+    """Where the framework says that the weights were."""
+    threads: dict[str, int]
+    """Thread settings that the worker's libraries report."""
+
+
+class Failure(Event, tag="failure", frozen=True, kw_only=True):
+    """A cell could not be verified or measured to its end."""
+
+    cell: str
+    trial: int | None = None
+    block: int | None = None
+    phase: str
+    reason: str
+    """One line."""
+    detail: str = ""
+    """Traceback, where there is one, and the tail of what the worker printed."""
+
+
+class Skip(Event, tag="skip", frozen=True, kw_only=True):
+    """Something was left out for a declared reason."""
+
+    what: str
+    reason: str
+
+
+class BlockFinished(Event, tag="block_finished", frozen=True, kw_only=True):
+    """All trials of a block have ended; only such blocks are read."""
+
+    block: int
+    group: str
+    long: bool
+    trials: tuple[int, ...]
+
+
+class RunFinished(Event, tag="run_finished", frozen=True, kw_only=True):
+    """The run came to its own end."""
+
+    exit_code: int
+
+
+AnyEvent = (
+    Header
+    | Parity
+    | TrialStarted
+    | Window
+    | Evaluation
+    | TrialFinished
+    | Failure
+    | Skip
+    | BlockFinished
+    | RunFinished
+)
+
+
+class DatasetUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """The dataset of a run."""
+
+    name: str
+    source: str
+    """Where it was found: ``data-dir``, ``cache``, ``system``, ``download``, ``embedded``."""
+    place: str
+    sha256: str
+    """As ``Hashes.data``."""
+    train_examples: int
+    test_examples: int
+    fallback_for: str | None = None
+    """The dataset that was asked for, where this one stands in for it."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Cells that are compared with each other."""
+
+    name: str
+    cells: tuple[str, ...]
+    """Cell ids; the first is the reference contender."""
+    title: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run set out to do, fixed before the first measurement."""
+
+    suite: str
+    groups: tuple[Group, ...]
+    looks: tuple[int, ...]
+    """Numbers of blocks after which verdicts are looked at: (10, 20), or the one that was asked."""
+    rounds: int
+    window_steps: int
+    lead_in_steps: int
+    long_trials: bool
+    aa: bool
+    seed: int
+    budget_seconds: float | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """``run.json``: all that is known before the first measurement."""
+
+    format_version: int = FORMAT_VERSION
+    run: str
+    created: str
+    """ISO 8601, UTC."""
+    levelfield: str
+    command: tuple[str, ...]
+    """The command line that makes such a run, from ``levelfield`` on."""
+    git_commit: str | None
+    """Of the checkout that holds the implementations; with ``+`` where it has changes."""
+    machine: Machine
+    environments: tuple[Environment, ...]
+    cells: tuple[Cell, ...]
+    titles: dict[str, str]
+    """Framework → its own spelling."""
+    plan: Plan
+    datasets: tuple[DatasetUsed, ...]
+    worker_environment: dict[str, dict[str, str]]
+    """Cell id → the environment variables that its workers got."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored run, read back."""
+
+    manifest: Manifest
+    events: Sequence[AnyEvent]

@@ -1,0 +1,88 @@
+"""``impl.toml``: all that the harness knows of a framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.errors import UsageError
+from impls.adapter import AdamFormula, MomentumFormula
+
+
+class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One folder under ``impls/``, or under a folder that the user named."""
+
+    name: str
+    """The folder's name."""
+    folder: str
+    title: str
+    """The framework's own spelling, for readers."""
+    package: str
+    """The distribution whose version is the framework's version."""
+    role: Literal["framework", "oracle"] = "framework"
+    """An ``oracle`` is what the others are held against; it is never ranked."""
+    python: tuple[str, ...]
+    """Python versions (``major.minor``) that it runs on, the best first."""
+    default_mode: str
+    modes: dict[str, str]
+    """Mode → what that means in this framework, in a few words."""
+    adam_formula: AdamFormula = "epsilon"
+    """Where ε stands in its Adam (see ``impls/adapter.py``): its parity is proven against this.
+    An oracle computes whichever formula it is asked for."""
+    momentum_formula: MomentumFormula = "rate-outside"
+    memory_mib: int
+    """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
+    environment: dict[str, str] = {}
+    """Environment variables that its workers need, beside the harness's allow-list."""
+
+    def requirements(self, device: str) -> Path:
+        """The requirements file for ``device`` (``cpu``, ``gpu`` or ``gpu:N``)."""
+        return Path(self.folder) / f"requirements-{device.split(':')[0]}.txt"
+
+
+def read_implementation(folder: Path) -> Implementation:
+    """The implementation in ``folder``.
+
+    Raises:
+        UsageError: ``impl.toml`` is missing or wrong; the text names file and field.
+    """
+    path = folder / "impl.toml"
+    try:
+        table = msgspec.toml.decode(path.read_bytes())
+        given = {**table, "name": folder.name, "folder": str(folder.resolve())}
+        implementation = msgspec.convert(given, Implementation)
+    except FileNotFoundError:
+        raise UsageError(
+            f"No impl.toml in {folder}: an implementation needs one; "
+            "start one with the folder's own example in docs/add-a-framework.md"
+        ) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UsageError(f"{path}: {error}: mend that field") from None
+    if implementation.default_mode not in implementation.modes:
+        raise UsageError(
+            f"{path}: default_mode is {implementation.default_mode!r}, expected one of "
+            f"{', '.join(implementation.modes)}: mend that field"
+        )
+    return implementation
+
+
+def read_implementations(*parents: Path) -> dict[str, Implementation]:
+    """Name → implementation, for every folder with an ``impl.toml`` under ``parents``.
+
+    Raises:
+        UsageError: two implementations have one name, or an ``impl.toml`` is wrong.
+    """
+    found: dict[str, Implementation] = {}
+    for parent in parents:
+        for path in sorted(parent.glob("*/impl.toml")):
+            implementation = read_implementation(path.parent)
+            if implementation.name in found:
+                raise UsageError(
+                    f"Two implementations are named {implementation.name} "
+                    f"({found[implementation.name].folder} and {implementation.folder}): "
+                    "rename one folder"
+                )
+            found[implementation.name] = implementation
+    return found

@@ -1,0 +1,53 @@
+"""The machine that a run was made on."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides how fast a computation is, as far as it can be read."""
+
+    cpu: str
+    cores: int
+    memory_bytes: int
+    kernel: str
+    gpu: str | None = None
+    driver: str | None = None
+    system: str = ""
+    """Distribution and version; not part of the fingerprint."""
+    governor: str | None = None
+    """Frequency governor, where the kernel shows one; not part of the fingerprint."""
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits over CPU model, cores, memory, kernel, GPU and driver.
+
+        Memory counts in whole GiB: the kernel reserves a little more or less at each boot.
+        """
+        parts = (
+            self.cpu,
+            self.cores,
+            round(self.memory_bytes / 2**30),
+            self.kernel,
+            self.gpu,
+            self.driver,
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """A framework's environment, as it was when the run began."""
+
+    framework: str
+    key: str
+    """Hash of requirements, Python version and device: equal keys are equal environments."""
+    python: str
+    version: str
+    """Version of the framework's own distribution."""
+    packages: dict[str, str]
+    """Distribution → version, of everything installed."""
+    asked_version: str | None = None
+    """The framework's version, where the user asked for one; else the requirements file's."""

@@ -1,0 +1,86 @@
+"""Recipes and models, read from ``benchmarks/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from impls.adapter import Optimizer
+from impls.definition import Model
+
+Init = Literal["xavier", "fan-in-uniform"]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Figures that a recipe's source prints, one value an epoch."""
+
+    source: str
+    hardware: str
+    test_accuracy: tuple[float, ...]
+    train_accuracy: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that is matched between frameworks."""
+
+    name: str
+    """The recipe's name in ``benchmarks/recipes.toml``."""
+    model: str
+    dataset: str
+    batch_size: int
+    epochs: int
+    init: Init
+    optimizer: Optimizer
+    published: Published | None = None
+    overrides: tuple[str, ...] = ()
+    """``field=value`` for each field that this run changed, sorted."""
+
+    @property
+    def label(self) -> str:
+        """The name with its overrides: ``lenet-sgd+epochs=3``. Another label is another recipe."""
+        return "+".join((self.name, *self.overrides))
+
+    def overridden(self, **changes: Any) -> Recipe:
+        """This recipe with ``changes``, each of which that differs shows in the label.
+
+        The published figures stay for the reader, who sees by the label that they are of another
+        recipe, unless the dataset changed: then they say nothing and are left out.
+        """
+        real = {
+            field: value
+            for field, value in changes.items()
+            if value is not None and getattr(self, field) != value
+        }
+        if not real:
+            return self
+        marks = dict(mark.split("=", 1) for mark in self.overrides)
+        marks.update({field: str(value) for field, value in real.items()})
+        overrides = tuple(f"{field}={value}" for field, value in sorted(marks.items()))
+        if "dataset" in real:
+            real["published"] = None
+        return msgspec.structs.replace(self, **real, overrides=overrides)
+
+
+def read_recipes(path: Path) -> dict[str, Recipe]:
+    """Name → recipe.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of another type.
+    """
+    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    return {
+        name: msgspec.convert({"name": name, **table}, Recipe) for name, table in tables.items()
+    }
+
+
+def read_models(path: Path) -> dict[str, Model]:
+    """Name → model.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of another type.
+    """
+    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    return {name: msgspec.convert({"name": name, **table}, Model) for name, table in tables.items()}

@@ -1,0 +1,41 @@
+"""What the command line asks for: the same flags for every measuring command."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.spec.cells import Input, Settings
+
+
+class FrameworkChoice(msgspec.Struct, frozen=True):
+    """``pytorch`` or ``pytorch@2.13.0``."""
+
+    name: str
+    version: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> FrameworkChoice:
+        """The choice that ``NAME[@VERSION]`` stands for."""
+        name, _, version = text.partition("@")
+        return cls(name, version or None)
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """The selection flags; what is not given is the suite's to say."""
+
+    frameworks: tuple[FrameworkChoice, ...] = ()
+    recipes: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ("resident",)
+    device: str | None = None
+    threads: int | None = None
+    settings: tuple[Settings, ...] = ("matched",)
+    dataset: str | None = None
+    data_dir: str | None = None
+    seed: int = 0
+    epochs: int | None = None
+    blocks: int | None = None
+    budget_seconds: float | None = None
+    aa: bool | None = None
+    reference: str | None = None
+    impl_dirs: tuple[str, ...] = ()

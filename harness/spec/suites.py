@@ -1,0 +1,48 @@
+"""Suites: named sets of cells, and how long to look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``levelfield run NAME`` measures where the command line says nothing else."""
+
+    name: str
+    description: str
+    recipes: tuple[str, ...]
+    frameworks: tuple[str, ...] = ()
+    """Order of the contenders, the reference contender first; others that there are follow."""
+    modes: tuple[str, ...] = ()
+    """Modes to measure; none: each implementation's own ``default_mode``."""
+    extra_contenders: tuple[tuple[str, str], ...] = ()
+    """(framework, mode) pairs measured beside those."""
+    device: Literal["cpu", "gpu"] = "cpu"
+    epochs: int | None = None
+    """Epochs of the long trials; none: the recipe's own."""
+    long_trials: bool = True
+    """Whether each cell is also trained for the whole recipe, for its accuracy curve."""
+    blocks: int | None = None
+    """Blocks of short trials; none: a look after 10 and, where that left a pair open, after 20."""
+    rounds: int = 10
+    """Timed windows of each contender in a block."""
+    window_steps: int = 20
+    """Timed steps in a window, so many that a window takes 0.3 to 1 s."""
+    aa: bool = True
+    """Whether the reference contender runs twice, which gives the noise floor."""
+
+
+def read_suites(folder: Path) -> dict[str, Suite]:
+    """Name → suite, for every ``*.toml`` in ``folder``.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of another type.
+    """
+    suites = {}
+    for path in sorted(folder.glob("*.toml")):
+        table = msgspec.toml.decode(path.read_bytes())
+        suites[path.stem] = msgspec.convert({"name": path.stem, **table}, Suite)
+    return suites

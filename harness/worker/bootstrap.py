@@ -1,0 +1,50 @@
+"""Starts a worker: run by path, with ``python -I``, by a framework environment's interpreter.
+
+It makes ``harness`` and ``impls`` importable without putting the folder that holds them on
+``sys.path``: where they are installed beside other packages, those (another numpy, say) must stay
+invisible to the worker.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+
+def adopt(name: str, folder: Path) -> None:
+    """The package in ``folder`` can be imported as ``name``."""
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def die_with_parent() -> None:
+    """The kernel kills this process when the harness dies, even while it is stopped by a signal."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> int:
+    """Serve the commands of the file descriptors given as arguments; the exit status."""
+    die_with_parent()
+    # The harness interrupts its workers itself; a Ctrl-C at the terminal reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    root = Path(__file__).resolve().parent.parent.parent
+    for name in ("impls", "harness"):
+        adopt(name, root / name)
+    from harness.worker.session import serve
+
+    return serve(commands=int(sys.argv[1]), messages=int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

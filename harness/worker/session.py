@@ -1,0 +1,183 @@
+"""A worker's life: build, warm up, then answer commands one by one until told to finish."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from harness.datasets.arrays import Arrays, digest_of_dataset, digest_of_weights, load_arrays
+from harness.spec.events import Hashes
+from harness.worker.bootstrap import adopt
+from harness.worker.loop import EVALUATION_BATCH, TrainingLoop, batches
+from harness.worker.readings import peak_memory_bytes, thread_settings
+from harness.worker.wire import (
+    Evaluate,
+    Failed,
+    Finish,
+    Finished,
+    Hello,
+    Job,
+    Message,
+    Prove,
+    Proved,
+    Ready,
+    Train,
+    decode_command,
+    encode,
+)
+from impls.adapter import Adapter
+
+WARM_UP_STEPS = 5
+
+
+def serve(commands: int, messages: int) -> int:
+    """Answer the commands of one file descriptor on another until told to finish; exit status."""
+    with open(commands, "rb") as reader, open(messages, "wb", buffering=0) as writer:
+        session = Session(writer)
+        try:
+            session.run(reader)
+        except Exception as error:
+            detail = traceback.format_exc()
+            first_line = (str(error).strip() or "no message").splitlines()[0]
+            reason = f"{type(error).__name__}: {first_line}"
+            session.send(Failed(phase=session.phase, reason=reason, detail=detail))
+            return 1
+    return 0
+
+
+class Session:
+    """One adapter, from import to its last step."""
+
+    def __init__(self, writer: BinaryIO) -> None:
+        self.phase = "import"
+        self._writer = writer
+        self._phases: dict[str, float] = {}
+
+    def send(self, message: Message) -> None:
+        """``message`` is on the wire."""
+        self._writer.write(encode(message))
+
+    def run(self, reader: BinaryIO) -> None:
+        """All commands up to ``Finish``, or up to the end of the pipe, have been answered."""
+        self.send(Hello(pid=os.getpid(), python=platform.python_version()))
+        first = reader.readline()
+        if not first:
+            return
+        job = decode_command(first)
+        if not isinstance(job, Job):
+            raise TypeError(f"The first command is {type(job).__name__}, expected Job")
+        adapter, loop, ready = self._build(job)
+        self.send(ready)
+        for line in reader:
+            command = decode_command(line)
+            if isinstance(command, Train):
+                self.phase = "training"
+                self.send(loop.window(command))
+            elif isinstance(command, Evaluate):
+                self.phase = "evaluation"
+                self.send(loop.evaluate())
+            elif isinstance(command, Prove):
+                self.phase = "proof"
+                self.send(prove(adapter, loop, command, ready))
+            elif isinstance(command, Finish):
+                self.send(
+                    Finished(
+                        steps=loop.steps,
+                        order_hash=loop.order_hash,
+                        peak_memory_bytes=peak_memory_bytes(),
+                    )
+                )
+                return
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        self.phase = phase
+        began = time.perf_counter()
+        yield
+        self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - began
+
+    def _build(self, job: Job) -> tuple[Adapter, TrainingLoop, Ready]:
+        with self._timed("import"):
+            adopt("implementation", Path(job.folder))
+            module = importlib.import_module("implementation.adapter")
+        data = load_arrays(Path(job.data_folder))
+        order = np.load(job.order, mmap_mode="r")
+        with np.load(job.weights) as archive:
+            weights = {name: archive[name] for name in archive.files}
+        with self._timed("build"):
+            adapter: Adapter = module.create(job.setup)
+            adapter.load_weights(weights)
+            adapter.synchronize()
+        self._warm_up(adapter, job, data)
+        with self._timed("build"):
+            # Warm-up has trained: back to the initial weights and a new optimizer.
+            adapter.load_weights(weights)
+            adapter.synchronize()
+        adapter.take_metrics()
+        loop = TrainingLoop(adapter, data, order, job.setup.batch_size)
+        ready = Ready(
+            phases=self._phases,
+            data_hash=digest_of_dataset(*data),
+            weights_hash=digest_of_weights(adapter.weights()),
+            device=adapter.device(),
+            threads=thread_settings(),
+            train_examples=len(data.train_labels),
+            test_examples=len(data.test_labels),
+        )
+        return adapter, loop, ready
+
+    def _warm_up(self, adapter: Adapter, job: Job, data: Arrays) -> None:
+        """Every shape that this trial will meet has been compiled and run."""
+        size = job.setup.batch_size
+        examples = len(data.train_labels)
+
+        def some(steps: int, batch: int) -> np.ndarray:
+            return np.arange(steps * batch).reshape(steps, batch) % examples
+
+        def stage(indices: np.ndarray) -> object:
+            return adapter.stage(*batches(data.train_images, data.train_labels, indices))
+
+        with self._timed("stage"):
+            one, several = stage(some(1, size)), stage(some(WARM_UP_STEPS, size))
+            adapter.synchronize()
+        with self._timed("first_step"):
+            adapter.train(one)
+            adapter.synchronize()
+        with self._timed("warm_up"):
+            adapter.train(several)
+            adapter.take_metrics()
+            if job.whole_epochs:
+                if examples % size:
+                    adapter.train(stage(some(1, examples % size)))
+                for evaluation_size in evaluation_sizes(len(data.test_labels)):
+                    adapter.evaluate(stage(some(1, evaluation_size)))
+            adapter.synchronize()
+
+
+def evaluation_sizes(examples: int) -> set[int]:
+    """Batch sizes that an evaluation of ``examples`` meets."""
+    sizes = {min(EVALUATION_BATCH, examples), examples % EVALUATION_BATCH}
+    return sizes - {0}
+
+
+def prove(adapter: Adapter, loop: TrainingLoop, command: Prove, ready: Ready) -> Proved:
+    """Initial logits, weights after one step and the losses of all steps; arrays in a file."""
+    arrays = {"logits": adapter.logits(loop.next_images())}
+    losses = [loop.step_loss()]
+    arrays.update({f"weights/{name}": array for name, array in adapter.weights().items()})
+    losses += [loop.step_loss() for _ in range(command.steps - 1)]
+    with Path(command.output).open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy/numpy#23006
+    return Proved(
+        losses=tuple(losses),
+        hashes=Hashes(data=ready.data_hash, weights=ready.weights_hash, order=loop.order_hash),
+    )

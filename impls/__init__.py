@@ -1,0 +1,1 @@
+"""How each framework does it: one folder an implementation, behind the seam in ``adapter.py``."""

@@ -1,0 +1,168 @@
+"""MXNet Gluon behind the suite's ``Adapter``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+from mxnet import autograd, gluon, nd
+from numpy.typing import NDArray
+
+from impls.adapter import Adam, Adapter, Metrics, Setup, Weights
+from impls.gluon.models import MODELS
+
+
+def create(setup: Setup) -> Adapter:
+    """The adapter of ``setup``'s model on its device.
+
+    Raises ``ValueError``: unknown model or mode, or a device that is not there.
+    """
+    if setup.model.name not in MODELS:
+        raise ValueError(
+            f"No gluon model {setup.model.name!r}: expected one of {', '.join(MODELS)}"
+        )
+    if setup.mode not in ("eager", "compiled"):
+        raise ValueError(f"No gluon mode {setup.mode!r}: expected eager or compiled")
+    return GluonAdapter(setup, _context(setup.device))
+
+
+class _Classifier(gluon.HybridBlock):  # type: ignore[misc]
+    """A network with its loss and its hits, so that hybridizing makes one graph of them."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__(prefix="")
+        self.net = net
+        self.loss = gluon.loss.SoftmaxCrossEntropyLoss()
+
+    def hybrid_forward(self, F: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+        """Summed loss and number of hits, each (1,) float32, exact up to 2²⁴ hits."""
+        logits = self.net(images)
+        loss = F.sum(self.loss(logits, labels))
+        correct = F.sum(F.argmax(logits, axis=1) == labels)
+        return loss, correct
+
+
+class GluonAdapter:
+    """A Gluon model, its trainer and its sums on one device."""
+
+    def __init__(self, setup: Setup, context: Any) -> None:
+        self._setup = setup
+        self._context = context
+        self._net = MODELS[setup.model.name]()
+        self._net.initialize(ctx=context)
+        self._classifier = _Classifier(self._net)
+        if setup.mode == "compiled":
+            self._classifier.hybridize(static_alloc=True, static_shape=True)
+        self._trainer = _trainer(setup, self._net.collect_params())
+        self._losses: list[Any] = []
+        self._hits: list[Any] = []
+        self._examples = 0
+
+    def load_weights(self, weights: Weights) -> None:
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
+        for name, parameter in self._parameters().items():
+            parameter.set_data(nd.array(weights[name], dtype=np.float32))
+        self._trainer = _trainer(self._setup, self._net.collect_params())
+        self.take_metrics()
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Canonical name → float32 array on the host, a copy."""
+        return {name: p.data().asnumpy() for name, p in self._parameters().items()}
+
+    def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
+        """A list of (images, labels) arrays on the device, one pair per step; labels float32."""
+        return [
+            (
+                nd.array(image, ctx=self._context, dtype=np.float32),
+                nd.array(label, ctx=self._context, dtype=np.float32),
+            )
+            for image, label in zip(images, labels, strict=True)
+        ]
+
+    def train(self, batches: Any) -> None:
+        """One trainer step per pair has been issued, and its loss and hits are kept."""
+        for images, labels in batches:
+            with autograd.record():
+                loss, correct = self._classifier(images, labels)
+            loss.backward()
+            # The loss is a sum: step() divides the gradient by the batch's real size.
+            self._trainer.step(len(labels))
+            self._losses.append(loss)
+            self._hits.append(correct)
+            self._examples += len(labels)
+
+    def synchronize(self) -> None:
+        """All work issued so far is finished: MXNet is asynchronous even on a CPU."""
+        mx.nd.waitall()
+
+    def take_metrics(self) -> Metrics:
+        """The sums since the last call; they start again at 0."""
+        metrics = Metrics(_total(self._losses), int(_total(self._hits)), self._examples)
+        self._losses, self._hits, self._examples = [], [], 0
+        return metrics
+
+    def evaluate(self, batches: Any) -> Metrics:
+        """Loss and accuracy over the staged pairs in inference mode."""
+        outputs = [self._classifier(images, labels) for images, labels in batches]
+        return Metrics(
+            _total([loss for loss, _ in outputs]),
+            int(_total([correct for _, correct in outputs])),
+            sum(len(labels) for _, labels in batches),
+        )
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
+        logits: NDArray[Any] = self._net(nd.array(images, ctx=self._context)).asnumpy()
+        return logits
+
+    def device(self) -> str:
+        """``cpu`` or ``gpu:N``, asked of the first parameter."""
+        context = next(iter(self._net.collect_params().values())).data().context
+        return "cpu" if context.device_type == "cpu" else f"gpu:{context.device_id}"
+
+    def _parameters(self) -> dict[str, Any]:
+        """Canonical name → Gluon parameter: ``conv1_weight`` is ``conv1.weight``."""
+        return {
+            ".".join(name.rsplit("_", 1)): parameter
+            for name, parameter in self._net.collect_params().items()
+        }
+
+
+def _total(scalars: list[Any]) -> float:
+    """The sum, in float64 on the host, of (1,) arrays on the device."""
+    return sum(float(scalar.asscalar()) for scalar in scalars)
+
+
+def _trainer(setup: Setup, parameters: Any) -> Any:
+    """The recipe's optimizer with every constant given."""
+    recipe = setup.optimizer
+    constants: dict[str, Any] = {
+        "learning_rate": recipe.learning_rate,
+        "wd": 0.0,
+        "clip_gradient": None,
+        "multi_precision": False,
+    }
+    if isinstance(recipe, Adam):
+        name = "adam"
+        constants |= {"beta1": recipe.beta1, "beta2": recipe.beta2, "epsilon": recipe.epsilon}
+    else:
+        name = "sgd"
+        constants |= {"momentum": recipe.momentum}
+    # One device: a key-value store would only copy gradients about.
+    return gluon.Trainer(parameters, name, constants, kvstore=None)
+
+
+def _context(name: str) -> Any:
+    """``cpu``, ``gpu`` or ``gpu:N`` as an MXNet context that exists."""
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return mx.cpu()
+    if kind != "gpu" or not (index or "0").isdigit():
+        raise ValueError(f"No gluon device {name!r}: expected cpu, gpu or gpu:N")
+    if int(index or 0) >= mx.context.num_gpus():
+        raise ValueError(
+            f"No device {name!r}: MXNet {mx.__version__} sees {mx.context.num_gpus()} CUDA GPUs; "
+            "use --device cpu, or install mxnet-cu117"
+        )
+    return mx.gpu(int(index or 0))

@@ -1,0 +1,240 @@
+"""Keras on TensorFlow behind the suite's ``Adapter``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, when keras is imported
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from impls.adapter import Adam, Adapter, Metrics, Setup, Weights
+from impls.keras.models import MODELS
+
+
+def create(setup: Setup) -> Adapter:
+    """The adapter of ``setup``'s model on its device, with TensorFlow set to its threads.
+
+    Raises ``ValueError``: unknown model or mode, or a device that is not there.
+    """
+    if setup.model.name not in MODELS:
+        raise ValueError(
+            f"No keras model {setup.model.name!r}: expected one of {', '.join(MODELS)}"
+        )
+    if setup.mode not in ("eager", "compiled", "xla"):
+        raise ValueError(f"No keras mode {setup.mode!r}: expected eager, compiled or xla")
+    device = _device(setup.device)
+    # TensorFlow refuses a change once it has started, even to the same number.
+    if tf.config.threading.get_intra_op_parallelism_threads() != setup.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    with tf.device(device):
+        return KerasAdapter(setup, device)
+
+
+class KerasAdapter:
+    """A Keras model, its optimizer and its sums on one device."""
+
+    def __init__(self, setup: Setup, device: str) -> None:
+        self._device = device
+        self._model = MODELS[setup.model.name]()
+        self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+        self._optimizer = _optimizer(setup)
+        self._optimizer.build(self._model.trainable_variables)
+        self._new_state = [variable.numpy() for variable in self._optimizer.variables]
+        self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._correct = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._examples = 0
+        self._step = self._train_step
+        self._forward = self._inference
+        if setup.mode != "eager":
+            # jit_compile is never left to "auto", which changes with the device.
+            jit = setup.mode == "xla"
+            self._step = tf.function(self._train_step, jit_compile=jit)
+            self._forward = tf.function(self._inference, jit_compile=jit)
+
+    def load_weights(self, weights: Weights) -> None:
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
+        for name, (variable, layout) in self._parameters().items():
+            variable.assign(layout.to_keras(np.asarray(weights[name], dtype=np.float32)))
+        # In place: the traced functions hold these variables.
+        for variable, value in zip(self._optimizer.variables, self._new_state, strict=True):
+            variable.assign(value)
+        self.take_metrics()
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Canonical name → float32 array on the host, a copy."""
+        return {
+            name: np.ascontiguousarray(layout.to_canonical(variable.numpy()))
+            for name, (variable, layout) in self._parameters().items()
+        }
+
+    def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
+        """A list of (images, labels) tensors on the device, one pair per step; images NHWC."""
+        with tf.device(self._device):
+            return [
+                (tf.constant(image), tf.constant(label))
+                for image, label in zip(images.transpose(0, 1, 3, 4, 2), labels, strict=True)
+            ]
+
+    def train(self, batches: Any) -> None:
+        """One optimizer step per pair has been issued, and its loss and hits are added up."""
+        for images, labels in batches:
+            self._step(images, labels)
+            self._examples += len(labels)
+
+    def synchronize(self) -> None:
+        """All work issued so far is finished."""
+        tf.test.experimental.sync_devices()
+
+    def take_metrics(self) -> Metrics:
+        """The sums since the last call; they start again at 0."""
+        metrics = Metrics(
+            float(self._loss_sum.numpy()), int(self._correct.numpy()), self._examples
+        )
+        self._loss_sum.assign(0.0)
+        self._correct.assign(0)
+        self._examples = 0
+        return metrics
+
+    def evaluate(self, batches: Any) -> Metrics:
+        """Loss and accuracy over the staged pairs in inference mode."""
+        loss_sum, hits, examples = 0.0, 0, 0
+        for images, labels in batches:
+            logits = self._forward(images)
+            loss_sum += float(tf.reduce_sum(self._loss(labels, logits)))
+            hits += int(_hits(labels, logits))
+            examples += len(labels)
+        return Metrics(loss_sum, hits, examples)
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
+        with tf.device(self._device):
+            batch = tf.constant(images.transpose(0, 2, 3, 1))
+        logits: NDArray[Any] = self._forward(batch).numpy()
+        return logits
+
+    def device(self) -> str:
+        """``cpu`` or ``gpu:N``, asked of the first parameter."""
+        kind, index = self._model.trainable_variables[0].value.device.split(":")[-2:]
+        return "cpu" if kind == "CPU" else f"gpu:{index}"
+
+    def _train_step(self, images: Any, labels: Any) -> None:
+        variables = self._model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self._model(images, training=True)
+            losses = self._loss(labels, logits)
+            loss = tf.reduce_mean(losses)
+        self._optimizer.apply(tape.gradient(loss, variables), variables)
+        self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
+        self._correct.assign_add(_hits(labels, logits))
+
+    def _inference(self, images: Any) -> Any:
+        return self._model(images, training=False)
+
+    def _parameters(self) -> dict[str, tuple[Any, Any]]:
+        """Canonical name → (variable, layout), layer by layer."""
+        parameters: dict[str, tuple[Any, Any]] = {}
+        spatial = None
+        for layer in self._model.layers:
+            if isinstance(layer, keras.layers.Flatten):
+                spatial = tuple(layer.input.shape[1:])
+            if isinstance(layer, keras.layers.Conv2D):
+                parameters[f"{layer.name}.weight"] = (layer.kernel, _ConvKernel())
+                parameters[f"{layer.name}.bias"] = (layer.bias, _Plain())
+            if isinstance(layer, keras.layers.Dense):
+                parameters[f"{layer.name}.weight"] = (layer.kernel, _DenseKernel(spatial))
+                parameters[f"{layer.name}.bias"] = (layer.bias, _Plain())
+                spatial = None
+        return parameters
+
+
+class _Plain:
+    """The same array in both layouts."""
+
+    def to_keras(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
+
+    def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array
+
+
+class _ConvKernel:
+    """(out, in, height, width) here, (height, width, in, out) there."""
+
+    def to_keras(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.transpose(2, 3, 1, 0)
+
+    def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        return array.transpose(3, 2, 0, 1)
+
+
+class _DenseKernel:
+    """(out, C·H·W) here, (H·W·C, out) there; (out, in) and (in, out) where nothing was flattened."""
+
+    def __init__(self, flattened: tuple[int, int, int] | None) -> None:
+        self._flattened = flattened
+
+    def to_keras(self, array: NDArray[Any]) -> NDArray[Any]:
+        if self._flattened:
+            height, width, channels = self._flattened
+            array = array.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+        return array.reshape(len(array), -1).T
+
+    def to_canonical(self, array: NDArray[Any]) -> NDArray[Any]:
+        array = array.T
+        if self._flattened:
+            array = array.reshape(-1, *self._flattened).transpose(0, 3, 1, 2)
+        return array.reshape(len(array), -1)
+
+
+def _hits(labels: Any, logits: Any) -> Any:
+    """The number of examples, int64, whose largest logit is the label's."""
+    return tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+
+
+def _optimizer(setup: Setup) -> Any:
+    """The recipe's optimizer with every constant given."""
+    recipe = setup.optimizer
+    off: dict[str, Any] = {
+        "weight_decay": None,
+        "clipnorm": None,
+        "clipvalue": None,
+        "global_clipnorm": None,
+        "use_ema": False,
+        "loss_scale_factor": None,
+        "gradient_accumulation_steps": None,
+    }
+    if isinstance(recipe, Adam):
+        return keras.optimizers.Adam(
+            learning_rate=recipe.learning_rate,
+            beta_1=recipe.beta1,
+            beta_2=recipe.beta2,
+            epsilon=recipe.epsilon,
+            amsgrad=False,
+            **off,
+        )
+    return keras.optimizers.SGD(
+        learning_rate=recipe.learning_rate, momentum=recipe.momentum, nesterov=False, **off
+    )
+
+
+def _device(name: str) -> str:
+    """``cpu``, ``gpu`` or ``gpu:N`` as the name of a TensorFlow device that exists."""
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return "/CPU:0"
+    if kind != "gpu" or not (index or "0").isdigit():
+        raise ValueError(f"No keras device {name!r}: expected cpu, gpu or gpu:N")
+    gpus = tf.config.list_physical_devices("GPU")
+    if int(index or 0) >= len(gpus):
+        raise ValueError(
+            f"No device {name!r}: TensorFlow {tf.__version__} sees {len(gpus)} GPUs; "
+            "use --device cpu, or install tensorflow[and-cuda]"
+        )
+    return f"/GPU:{index or 0}"

@@ -1,0 +1,176 @@
+"""PyTorch behind the suite's ``Adapter``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from impls.adapter import Adam, Adapter, Metrics, Setup, Weights
+from impls.pytorch.models import MODELS
+
+
+def create(setup: Setup) -> Adapter:
+    """The adapter of ``setup``'s model on its device, with PyTorch set to its threads.
+
+    Raises ``ValueError``: unknown model or mode, a device that is not there, no C++ compiler.
+    """
+    if setup.model.name not in MODELS:
+        raise ValueError(
+            f"No pytorch model {setup.model.name!r}: expected one of {', '.join(MODELS)}"
+        )
+    if setup.mode not in ("eager", "compiled"):
+        raise ValueError(f"No pytorch mode {setup.mode!r}: expected eager or compiled")
+    device = _device(setup.device)
+    torch.set_num_threads(setup.threads)
+    # Full float32 everywhere: cuDNN's convolutions would use TF32 unasked.
+    # https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    return PytorchAdapter(setup, device)
+
+
+class PytorchAdapter:
+    """A PyTorch model, its optimizer and its sums on one device."""
+
+    def __init__(self, setup: Setup, device: Any) -> None:
+        self._device = device
+        self._model = MODELS[setup.model.name]().to(device)
+        self._optimizer = _optimizer(setup, self._model.parameters())
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._examples = 0
+        self._forward = _forward
+        if setup.mode == "compiled":
+            self._forward = torch.compile(_forward, dynamic=False)
+
+    def load_weights(self, weights: Weights) -> None:
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
+        with torch.no_grad():
+            for name, parameter in self._model.named_parameters():
+                parameter.copy_(torch.from_numpy(np.array(weights[name], dtype=np.float32)))
+        # In place: a new optimizer, or new state tensors, would be compiled anew.
+        for state in self._optimizer.state.values():
+            for value in state.values():
+                if torch.is_tensor(value):
+                    value.zero_()
+        self.take_metrics()
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Canonical name → float32 array on the host, a copy."""
+        return {
+            name: parameter.detach().cpu().numpy().copy()
+            for name, parameter in self._model.named_parameters()
+        }
+
+    def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
+        """A list of (images, labels) tensors on the device, one pair per step."""
+        return list(
+            zip(
+                torch.from_numpy(images).to(self._device).unbind(),
+                torch.from_numpy(labels).to(self._device).unbind(),
+                strict=True,
+            )
+        )
+
+    def train(self, batches: Any) -> None:
+        """One optimizer step per pair has been issued, and its loss and hits are added up."""
+        self._model.train()
+        for images, labels in batches:
+            loss, correct = self._forward(self._model, images, labels)
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self._optimizer.step()
+            self._loss_sum.add_(loss.detach(), alpha=len(labels))
+            self._correct.add_(correct)
+            self._examples += len(labels)
+
+    def synchronize(self) -> None:
+        """All work issued so far is finished; on a CPU it always is."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def take_metrics(self) -> Metrics:
+        """The sums since the last call; they start again at 0."""
+        metrics = Metrics(self._loss_sum.item(), int(self._correct.item()), self._examples)
+        self._loss_sum.zero_()
+        self._correct.zero_()
+        self._examples = 0
+        return metrics
+
+    def evaluate(self, batches: Any) -> Metrics:
+        """Loss and accuracy over the staged pairs in inference mode."""
+        self._model.eval()
+        loss_sum, hits, examples = 0.0, 0, 0
+        with torch.inference_mode():
+            for images, labels in batches:
+                loss, correct = _forward(self._model, images, labels)
+                loss_sum += loss.item() * len(labels)
+                hits += int(correct.item())
+                examples += len(labels)
+        return Metrics(loss_sum, hits, examples)
+
+    def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
+        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
+        self._model.eval()
+        with torch.inference_mode():
+            logits: NDArray[Any] = self._model(torch.from_numpy(images).to(self._device)).cpu()
+        return np.asarray(logits)
+
+    def device(self) -> str:
+        """``cpu`` or ``gpu:N``, asked of the first parameter."""
+        device = next(self._model.parameters()).device
+        return "cpu" if device.type == "cpu" else f"gpu:{device.index}"
+
+
+def _forward(model: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+    """Mean loss and number of hits of one batch, as scalars on the device."""
+    logits = model(images)
+    loss = functional.cross_entropy(logits, labels)
+    correct = (logits.detach().argmax(dim=1) == labels).sum()
+    return loss, correct
+
+
+def _optimizer(setup: Setup, parameters: Any) -> Any:
+    """The recipe's optimizer with every constant given."""
+    recipe = setup.optimizer
+    if isinstance(recipe, Adam):
+        return torch.optim.Adam(
+            parameters,
+            lr=recipe.learning_rate,
+            betas=(recipe.beta1, recipe.beta2),
+            eps=recipe.epsilon,
+            weight_decay=0.0,
+            amsgrad=False,
+            maximize=False,
+            fused=True,
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        dampening=0.0,
+        weight_decay=0.0,
+        nesterov=False,
+        maximize=False,
+        fused=True,
+    )
+
+
+def _device(name: str) -> Any:
+    """``cpu``, ``gpu`` or ``gpu:N`` as a ``torch.device`` that exists."""
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return torch.device("cpu")
+    if kind != "gpu" or not (index or "0").isdigit():
+        raise ValueError(f"No pytorch device {name!r}: expected cpu, gpu or gpu:N")
+    if int(index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"No device {name!r}: PyTorch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
+        )
+    return torch.device("cuda", int(index or 0))

@@ -1,0 +1,1 @@
+"""The NumPy float64 oracle, and the suite's test double."""

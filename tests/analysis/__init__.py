@@ -1,0 +1,1 @@
+"""Checks of ``harness.analysis``: pure functions, so that events go in and records come out."""
