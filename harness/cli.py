@@ -34,6 +34,9 @@ from harness.spec.selection import FrameworkChoice, Selection
 from harness.spec.suites import Suite
 from harness.store.runs import run_folders
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+
 app = typer.Typer(
     name="levelfield",
     help="Proves that frameworks compute the same thing, then says which is faster, and how sure "
@@ -311,7 +314,7 @@ def main() -> None:
     """Run the command line; the process ends with its exit code."""
     console = Console()
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False) or 0
     except LevelfieldError as error:
         console.fail(str(error))
         status = 2
@@ -320,13 +323,12 @@ def main() -> None:
             f"{error.format_message().rstrip('.')}: 'levelfield --help' shows what there is"
         )
         status = 2
-    except (KeyboardInterrupt, typer.Abort):
+    if status == INTERRUPTED:
         console.fail(
             "Interrupted. What was measured is kept: 'levelfield list runs' shows it, "
-            "--resume RUN goes on"
+            "'levelfield run --resume RUN' goes on"
         )
-        status = 130
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(status)
 
 
 def _verification(catalogue: Catalogue, every: bool) -> Suite:

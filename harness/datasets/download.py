@@ -153,7 +153,7 @@ class Mirrors:
                         self._fail(address, transfer.status, _reason(error, self._limits))
                         return False
                 finally:
-                    if transfer.status in (200, 206):
+                    if transfer.status in (200, 206) and file.tell() > transfer.offset:
                         self._heard_at = time.monotonic()
             if _holds(part, sha256):
                 return True

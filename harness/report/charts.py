@@ -44,7 +44,7 @@ from harness.report.palette import (
     series,
 )
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "levelfield",
     "text.parse_math": False,  # a name may hold dollar signs

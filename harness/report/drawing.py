@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullL
 
 from harness.report.palette import INK, MUTED, SURFACE
 
-WIDTH_INCHES = 5.0
+WIDTH_INCHES = 4.7
 LONGEST_LABEL = 40
 
 

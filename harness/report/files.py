@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.report.charts import draw
 from harness.report.html import html, printable
 from harness.report.markdown import FIGURES, markdown
-from harness.report.page import Details, Figure, Gallery, Page
+from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
 from harness.spec.events import Run
 
@@ -74,8 +74,6 @@ def figures_of(page: Page) -> Iterator[Figure]:
                 yield block
             elif isinstance(block, Gallery):
                 yield from block.figures
-            elif isinstance(block, Details):
-                continue  # holds text and tables only
 
 
 def _remove_page(folder: Path) -> None:

@@ -53,8 +53,8 @@ def level(interval: Interval) -> str:
 
 
 def percent(share: float) -> str:
-    """``2.4 %`` for 0.024."""
-    return f"{share * 100:.3g} %"
+    """``2.4 %`` for 0.024; what is close to nothing says so."""
+    return "< 0.1 %" if 0 < share < 0.001 else f"{share * 100:.3g} %"
 
 
 def accuracy(share: float | None) -> str:

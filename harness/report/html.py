@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -37,27 +36,17 @@ def inline_svg(svg: str, name: str) -> str:
     """``svg`` fit to stand in a page beside others: own ids, the page's colours, no fixed size."""
     body = svg[svg.index("<svg") :].strip()
     used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', body))
-    body = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", body)
-    body = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\g<1>{name}-\g<2>", body)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    head, rest = body.split(">", 1)
+    colours = {tint.light: f"var(--{tint.variable})" for tint in ALL}
+
+    def adapted(tag: re.Match[str]) -> str:
+        text = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", tag[0])
+        text = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\g<1>{name}-\g<2>", text)
+        return re.sub(r"#[0-9a-f]{6}\b", lambda m: colours.get(m[0], m[0]), text)
+
+    # Only tags are changed: a label that happens to spell an id or a colour stays as it is.
+    head, rest = re.sub(r"<[^>]*>", adapted, body).split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    return _themed(f'{head} aria-hidden="true">{rest}')
-
-
-def _themed(svg: str) -> str:
-    """Each colour of the palette has become a CSS variable, with itself to fall back on."""
-    by_light = {tint.light: tint for tint in ALL}
-
-    def variable(match: re.Match[str]) -> str:
-        tint = by_light.get(match[2].lower())
-        return f"{match[1]}var(--{tint.variable})" if tint else match[0]
-
-    def tag(match: re.Match[str]) -> str:
-        return re.sub(r"((?:fill|stroke): )(#[0-9a-fA-F]{6})\b", variable, match[0])
-
-    # Only in tags: a label that happens to spell a colour stays as it is.
-    return cast(str, re.sub(r"<[^>]*>", tag, svg))
+    return f'{head} aria-hidden="true">{rest}'
 
 
 def printable(text: str) -> str:

@@ -69,15 +69,16 @@ def noise_floor_in_words(floor: NoiseFloor | None) -> str:
 def parity_badge(cells: tuple[str, ...], judgement: Judgement) -> Badge:
     """Whether all of ``cells`` were proved to compute what the oracle computes."""
     results = [result for result in judgement.parity if result.cell in cells]
-    failed = {result.cell for result in results if not result.passed}
-    missing = set(cells) - {result.cell for result in results}
+    failed = len({result.cell for result in results if not result.passed})
+    missing = len(set(cells) - {result.cell for result in results})
+    all_cells = count(len(cells), "cell")
     if failed:
-        return Badge("parity", f"failed for {len(failed)} of {count(len(cells), 'cell')}", "bad")
-    if missing == set(cells):
+        return Badge("parity", f"failed for {failed} of {all_cells}", "bad")
+    if missing == len(cells):
         return Badge("parity", "not run", "doubt")
     if missing:
-        return Badge("parity", f"not run for {len(missing)} of {count(len(cells), 'cell')}", "doubt")
-    return Badge("parity", f"proved for {count(len(cells), 'cell')}", "good")
+        return Badge("parity", f"not run for {missing} of {all_cells}", "doubt")
+    return Badge("parity", f"proved for {all_cells}", "good")
 
 
 def joined(parts: tuple[str, ...] | list[str]) -> str:
@@ -122,7 +123,7 @@ def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
     """The word of the verdict and its sentence; the faster contender is the subject."""
     one, other = cast.name(verdict.cell), cast.name(verdict.against)
     label = cast.label(cast.group(verdict.group))
-    why = REASONS[verdict.reason]
+    why = _because(verdict, cast)
     if verdict.status == "not_comparable":
         return "not comparable", f"{one} and {other} are not comparable on {label}: {why}."
     if verdict.status == "not_measured":
@@ -144,6 +145,16 @@ def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
     return "inconclusive", (
         f"{one} against {other} on {label} is inconclusive at {numbers}: {_way_out(verdict)}."
     )
+
+
+def _because(verdict: Verdict, cast: Cast) -> str:
+    """The reason as a clause; where it is about one of the two, that one is its subject."""
+    clause = REASONS[verdict.reason]
+    # The detail of such a reason begins with the id of the cell that it is about.
+    about = [cell for cell in (verdict.cell, verdict.against) if verdict.detail.startswith(cell)]
+    if about and clause.startswith("it "):
+        return f"{cast.name(max(about, key=len))} {clause.removeprefix('it ')}"
+    return clause
 
 
 def _inverted(verdict: Verdict) -> str:

@@ -27,7 +27,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Readable and unique: ``lenet-sgd/pytorch-2.14.1/compiled/resident/cpu-2t``."""
+        """Readable and unique: ``lenet-sgd/NAME-1.2.3/compiled/resident/cpu-2t``."""
         stock = "-stock" if self.settings == "stock" else ""
         return (
             f"{self.recipe.label}/{self.framework}-{self.version}/{self.mode}/{self.input}/"
@@ -41,6 +41,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def contender(self) -> str:
-        """What sets this cell apart in its group: ``pytorch-2.14.1/compiled``."""
+        """What sets this cell apart in its group: ``NAME-1.2.3/compiled``."""
         stock = "-stock" if self.settings == "stock" else ""
         return f"{self.framework}-{self.version}/{self.mode}{stock}"

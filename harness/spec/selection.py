@@ -8,7 +8,7 @@ from harness.spec.cells import Input, Settings
 
 
 class FrameworkChoice(msgspec.Struct, frozen=True):
-    """``pytorch`` or ``pytorch@2.13.0``."""
+    """``NAME`` or ``NAME@1.2.3``."""
 
     name: str
     version: str | None = None

@@ -185,11 +185,15 @@ def test_no_mirror_left_is_an_error_that_names_each(
     assert len(bad.requests) == fetch.limits.tries
 
 
+@pytest.mark.parametrize("answers", [False, True])
 def test_patience_ends_when_nothing_comes(
-    datasets: SmallDatasets, make_mirror: MakeMirror, tmp_path: Path, entry: Entry
+    datasets: SmallDatasets, make_mirror: MakeMirror, tmp_path: Path, entry: Entry, answers: bool
 ) -> None:
     silent = make_mirror(datasets.files)
-    silent.open.clear()
+    if answers:
+        silent.faults[NAME] = [Fault("stall", 0)]
+    else:
+        silent.open.clear()
     other = make_mirror(datasets.files)
     limits = Limits(connect_seconds=1, stall_seconds=0.2, patience_seconds=0.1)
     listener = Listener()

@@ -227,7 +227,9 @@ def _cost_table(story: Story, found: Sequence[Curve]) -> Table:
         ]
         if target is not None:
             reached = train_seconds_to_accuracy(curve, target)
-            row.append(Datum("not reached", "quiet") if reached is None else Datum(seconds(reached)))
+            row.append(
+                Datum("not reached", "quiet") if reached is None else Datum(seconds(reached))
+            )
         rows.append(tuple(row))
     return Table(
         caption="Seconds of the long trials",

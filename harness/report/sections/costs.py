@@ -11,7 +11,7 @@ from harness.report.figures import Cloud, Scatter, Stack
 from harness.report.formats import NOTHING, count, mebibytes, number, percent, seconds
 from harness.report.page import Block, Column, Datum, Figure, Paragraph, Section, Table
 from harness.report.sections.story import Story
-from harness.spec.events import Group
+from harness.spec.events import Group, Window
 
 PHASES = (
     "spawn",
@@ -165,35 +165,31 @@ def _usage_table(story: Story, group: Group, trials: Sequence[Trial]) -> Table:
 
 
 def _windows_figure(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> Figure:
-    flagged = {
-        flag.block for flag in story.judgement.block_flags if flag.group == group.name
-    }
-    began = min(window.at for block in blocks for trial in block.trials for window in trial.windows)
-    points: defaultdict[tuple[str, bool], list[tuple[float, float, bool]]] = defaultdict(list)
+    flagged = {flag.block for flag in story.judgement.block_flags if flag.group == group.name}
+    windows: defaultdict[tuple[str, bool], list[tuple[Window, bool]]] = defaultdict(list)
     for block in blocks:
         for trial in block.trials:
-            points[trial.started.cell, trial.started.twin] += [
-                ((each.at - began) / 60, each.wall_seconds / each.steps * 1000, block.block in flagged)
-                for each in trial.windows
-                if each.steps and each.wall_seconds > 0
+            windows[trial.started.cell, trial.started.twin] += [
+                (window, block.block in flagged)
+                for window in trial.windows
+                if window.steps and window.wall_seconds > 0
             ]
-    clouds = []
-    for (cell, twin), own in points.items():
-        x, y, marks = zip(*own, strict=True) if own else ((), (), ())
-        clouds.append(
-            Cloud(
-                label=story.cast.name(cell, twin=twin),
-                style=story.cast.style(cell),
-                faint=twin,
-                x=x,
-                y=y,
-                flagged=marks,
-            )
+    began = min((window.at for own in windows.values() for window, _ in own), default=0.0)
+    clouds = tuple(
+        Cloud(
+            label=story.cast.name(cell, twin=twin),
+            style=story.cast.style(cell),
+            faint=twin,
+            x=tuple((window.at - began) / 60 for window, _ in own),
+            y=tuple(window.wall_seconds / window.steps * 1000 for window, _ in own),
+            flagged=tuple(mark for _, mark in own),
         )
+        for (cell, twin), own in windows.items()
+    )
     return Figure(
         name=f"windows-{story.cast.number(group)}",
         caption=f"Milliseconds a step of every window, {story.cast.label(group)}; lower is faster.",
-        chart=Scatter(x_unit="minutes", y_unit="ms a step", clouds=tuple(clouds)),
+        chart=Scatter(x_unit="minutes", y_unit="ms a step", clouds=clouds),
     )
 
 

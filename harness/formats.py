@@ -1,0 +1,141 @@
+"""``docs/formats.md``: the JSON Schema of everything that is stored, sent or answered.
+
+Generated from the typed records and their docstrings by ``tox -e formats``; a test keeps the file
+in step.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from harness.commands.listings import ListedModel, ListedRun
+from harness.commands.results import RunAnswer, VerificationAnswer
+from harness.datasets.records import Dataset, DatasetInfo
+from harness.environments.records import EnvironmentInfo, SyncedEnvironment
+from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
+from harness.spec.implementations import Implementation
+from harness.spec.recipes import Recipe
+from harness.spec.suites import Suite
+from harness.worker.wire import Command, Message
+from impls.definition import Model
+
+INTRODUCTION = f"""# Formats
+
+Generated from the typed records (`tox -e formats` writes it anew); a test keeps it in step.
+
+A run is a folder, `results/runs/<run-id>/`: `run.json` says what was planned and on what machine,
+`trials.jsonl` what was seen, one event a line, written as it happens. Both carry a format version,
+now {FORMAT_VERSION}; readers ignore fields that they don't know, refuse a version that they don't
+know by name, and leave out a last line that was torn by a kill. Only raw values are stored: rates,
+ratios and verdicts are computed anew by every reader. `logs/` holds what the workers printed,
+`inputs/` the initial weights and the batch order (both follow from the seed).
+
+Times are seconds, sizes bytes, losses nats. Where a number is not finite there is `null`.
+"""
+
+SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+    ("run.json", "The manifest, written before the first measurement.", (Manifest,)),
+    ("trials.jsonl", "One of these a line, told apart by `event`.", get_args(AnyEvent)),
+    (
+        "Wire, conductor to worker",
+        "JSON lines on a pipe of their own, told apart by `type`.",
+        get_args(Command),
+    ),
+    ("Wire, worker to conductor", "Likewise, on another pipe.", get_args(Message)),
+    ("impl.toml", "Of an implementation; `name` and `folder` follow from where it is.",
+     (Implementation,)),
+    ("benchmarks/recipes.toml", "Each table is one of these, its name the table's.", (Recipe,)),
+    ("benchmarks/models.toml", "Likewise.", (Model,)),
+    ("benchmarks/suites/*.toml", "Each file is one of these, its name the file's.", (Suite,)),
+    ("levelfield run --json, report --json", "One, or a list of them.", (RunAnswer,)),
+    ("levelfield verify --json", "", (VerificationAnswer,)),
+    (
+        "levelfield list … --json",
+        "Lists: of implementations, recipes and suites as above, of models and runs as here.",
+        (ListedModel, ListedRun),
+    ),
+    ("levelfield env … --json", "Lists, of `sync` and of `list`.",
+     (SyncedEnvironment, EnvironmentInfo)),
+    ("levelfield data … --json", "Of `fetch` and of `info`.", (Dataset, DatasetInfo)),
+)  # fmt: skip
+
+
+def formats_document() -> str:
+    """The whole document, in Markdown."""
+    parts = [INTRODUCTION]
+    for title, lead, records in SECTIONS:
+        parts.append(f"## {title}\n")
+        if lead:
+            parts.append(f"{lead}\n")
+        for record in records:
+            schema = msgspec.json.format(msgspec.json.encode(described_schema(record)), indent=1)
+            heading = record.__name__
+            parts.append(
+                f"<details><summary><code>{heading}</code></summary>\n\n"
+                f"```json\n{schema.decode()}\n```\n\n</details>\n"
+            )
+    return "\n".join(parts)
+
+
+def described_schema(record: Any) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of ``record``, each field with its docstring for a description."""
+    (reference,), components = msgspec.json.schema_components(
+        [record], ref_template="#/$defs/{name}"
+    )
+    for kind in _struct_types(msgspec.inspect.type_info(record)):
+        component = components.get(kind.__name__, {})
+        for field, text in field_docstrings(kind).items():
+            if field in component.get("properties", {}):
+                component["properties"][field]["description"] = text
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **reference,
+        "$defs": components,
+    }
+
+
+def field_docstrings(kind: type) -> dict[str, str]:
+    """Field → the string literal that follows its declaration, base classes included."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if base.__module__.split(".")[0] not in {"harness", "impls"}:
+            continue
+        [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for line, following in zip(definition.body, definition.body[1:], strict=False):
+            match line, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = inspect.cleandoc(text).replace("\n", " ")
+    return found
+
+
+def _struct_types(info: Any, seen: set[type] | None = None) -> set[type]:
+    """All record types that ``info`` leads to."""
+    seen = set() if seen is None else seen
+    if isinstance(info, msgspec.inspect.StructType):
+        if info.cls in seen:
+            return seen
+        seen.add(info.cls)
+        for field in info.fields:
+            _struct_types(field.type, seen)
+    for name in ("types", "item_types"):
+        for part in getattr(info, name, ()):
+            _struct_types(part, seen)
+    for name in ("item_type", "key_type", "value_type"):
+        if hasattr(info, name):
+            _struct_types(getattr(info, name), seen)
+    return seen
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(formats_document(), encoding="utf-8")

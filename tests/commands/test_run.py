@@ -1,0 +1,121 @@
+"""The main job as a process: finished, interrupted, killed, resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.spec.events import BlockFinished, Parity, Run, RunFinished, TrialStarted
+from harness.store.runs import read_run, run_folders
+
+from .conftest import IMPLEMENTATIONS, command, surroundings
+
+pytestmark = pytest.mark.frameworks
+
+QUICK = (
+    "run", "smoke", "--impl-dir", str(IMPLEMENTATIONS), "-f", "quick",
+    "--dataset", "fashion-mnist-20k", "--epochs", "1", "--blocks", "3",
+)  # fmt: skip
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command(*arguments), cwd=folder, env=surroundings(), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for_block(folder: Path, number: int) -> Path:
+    """The run's folder, as soon as its short block ``number`` is finished."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        for run_folder in run_folders(folder / "results" / "runs"):
+            if number in blocks(read_run(run_folder)):
+                return run_folder
+        time.sleep(0.05)
+    raise AssertionError("the block never came to its end")
+
+
+def blocks(run: Run) -> list[int]:
+    return [e.block for e in run.events if isinstance(e, BlockFinished) and not e.long]
+
+
+def workers_left() -> list[str]:
+    """Command lines of workers that live though their harness does not."""
+    return [
+        " ".join(process.info["cmdline"] or ())
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if "bootstrap.py" in " ".join(process.info["cmdline"] or ()) and process.info["ppid"] == 1
+    ]
+
+
+def test_a_run_ends_with_verdicts_and_a_report(levelfield, tmp_path):
+    done = levelfield(*QUICK, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == answer["exit_code"] == 3, "quick does not compute what it should"
+    assert Path(tmp_path / answer["report"]).exists()
+    assert (tmp_path / "reports" / "latest" / "report.md").exists()
+    run = read_run(tmp_path / answer["folder"])
+    assert blocks(run) == [1, 2, 3]
+    again = levelfield("report", run.manifest.run, "--json")
+    assert json.loads(again.stdout)["judgement"] == answer["judgement"]
+    listed = json.loads(levelfield("list", "runs", "--json").stdout)
+    assert [(each["run"], each["exit_code"]) for each in listed] == [(run.manifest.run, 3)]
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_is_readable_and_goes_on_where_it_was(levelfield, tmp_path, end):
+    process = start(tmp_path, *QUICK)
+    folder = wait_for_block(tmp_path, 1)
+    process.send_signal(end)
+    _, errors = process.communicate(timeout=60)
+    if end == signal.SIGINT:
+        assert process.returncode == 130
+        assert "--resume" in errors
+        assert "Traceback" not in errors
+    time.sleep(0.5)
+    assert workers_left() == []
+
+    before = read_run(folder)
+    assert 3 not in blocks(before)
+    reported = levelfield("report", folder.name)
+    assert reported.returncode == 0, reported.stderr
+
+    resumed = levelfield(
+        "run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name, "--json"
+    )
+    assert resumed.returncode == 3, resumed.stderr
+    after = read_run(folder)
+    assert blocks(after) == [1, 2, 3]
+    assert len([e for e in after.events if isinstance(e, Parity)]) == 1
+    assert len([e for e in after.events if isinstance(e, RunFinished)]) == 1
+    assert after.events[: len(before.events)] == before.events
+    numbers = [e.trial for e in after.events if isinstance(e, TrialStarted)]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_a_resumed_run_that_was_finished_does_nothing(levelfield, tmp_path):
+    done = levelfield(*QUICK[:-1], "0", "--json")
+    folder = tmp_path / json.loads(done.stdout)["folder"]
+    before = os.stat(folder / "trials.jsonl").st_size
+    again = levelfield("run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name)
+    assert again.returncode == 3
+    assert os.stat(folder / "trials.jsonl").st_size == before
+
+
+def test_two_writers_of_one_run_are_refused(levelfield, tmp_path):
+    process = start(tmp_path, *QUICK)
+    folder = wait_for_block(tmp_path, 1)
+    process.send_signal(signal.SIGSTOP)
+    other = levelfield("run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name)
+    assert other.returncode == 2
+    assert "written by another process" in other.stderr
+    process.kill()
+    process.communicate()

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.process import Timeouts
+from harness.spec.events import (
+    AnyEvent,
+    BlockFinished,
+    Evaluation,
+    Failure,
+    TrialFinished,
+    TrialStarted,
+    Window,
+)
+
+PLAN = BlockPlan(
+    number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2
+)
+HASTY = Timeouts(hello=30, ready=60, answer=2, end=30)
+
+
+def run_block(
+    folder: Path, contenders: list[Contender], plan: BlockPlan = PLAN, timeouts: Timeouts = HASTY
+) -> list[AnyEvent]:
+    events: list[AnyEvent] = []
+    Block(plan, contenders, folder, events.append, itertools.count(1), timeouts).run()
+    return events
+
+
+def of(events: list[AnyEvent], kind: type) -> list:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_short_block_interleaves_windows_of_all_contenders(contender, tmp_path):
+    twin = contender()._replace(twin=True)
+    events = run_block(tmp_path, [contender(), twin])
+    windows = of(events, Window)
+    assert sorted((window.round, window.trial) for window in windows) == [
+        (number, trial) for number in range(3) for trial in (1, 2)
+    ]
+    assert all({w.position for w in windows if w.round == n} == {0, 1} for n in range(3))
+    for window in windows:
+        assert (window.steps, window.examples, window.lead_in_steps) == (2, 16, 2)
+        assert window.wall_seconds > 0
+        assert window.trained_examples == 32
+        assert window.control_seconds > 0
+    assert [started.twin for started in of(events, TrialStarted)] == [False, True]
+    [finished] = of(events, BlockFinished)
+    assert finished.trials == (1, 2)
+
+
+def test_trials_of_one_seed_are_the_same_to_the_last_bit(contender, tmp_path):
+    events = run_block(tmp_path, [contender(), contender()._replace(twin=True)])
+    first, second = of(events, TrialFinished)
+    assert first.hashes == second.hashes
+    losses = [[w.loss_sum for w in of(events, Window) if w.trial == trial] for trial in (1, 2)]
+    assert losses[0] == losses[1]
+
+
+def test_a_long_block_trains_every_example_once_an_epoch_and_evaluates(contender, tmp_path):
+    events = run_block(tmp_path, [contender()], PLAN._replace(long=True))
+    windows, evaluations = of(events, Window), of(events, Evaluation)
+    assert sum(window.trained_examples for window in windows) == 2 * 100
+    assert sum(window.partial_steps for window in windows) == 2
+    assert [(each.epoch, each.examples, each.step) for each in evaluations] == [
+        (1, 30, 13),
+        (2, 30, 26),
+    ]
+    [finished] = of(events, TrialFinished)
+    assert finished.steps == 26
+    assert finished.phases.keys() == {
+        "spawn", "import", "build", "stage", "first_step", "warm_up", "training", "evaluation",
+    }
+    assert finished.phases["training"] > 0
+    assert finished.peak_memory_bytes > 2**20
+    assert finished.device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("rogue", "phase", "reason"),
+    [
+        ("hangs", "training", "no answer within 2 s"),
+        ("dies", "training", "killed (SIGKILL), as the kernel does when memory runs out"),
+        ("quits", "import", "ended with status 132 before it answered"),
+        ("babbles", "import", "rubbish"),
+        ("raises", "build", "ValueError: no mode 'eager' here, expected another"),
+        ("starves", "build", "MemoryError"),
+    ],
+)
+def test_a_worker_that_fails_is_recorded_and_the_others_go_on(
+    contender, tmp_path, rogue, phase, reason
+):
+    events = run_block(tmp_path, [contender(), contender(rogue)])
+    [failure] = of(events, Failure)
+    assert failure.cell == contender(rogue).cell.id
+    assert failure.trial == 2
+    assert failure.phase == phase
+    assert reason in failure.reason
+    assert "\n" not in failure.reason
+    [finished] = of(events, BlockFinished)
+    assert finished.trials == (1,)
+    assert len([window for window in of(events, Window) if window.trial == 1]) == 3
+
+
+def test_the_tail_of_what_a_dead_worker_printed_is_kept(contender, tmp_path):
+    [failure] = of(run_block(tmp_path, [contender("dies")]), Failure)
+    assert "the last words" in failure.detail
+
+
+def test_what_a_framework_prints_never_reaches_the_wire(contender, tmp_path):
+    events = run_block(tmp_path, [contender("prints")])
+    assert not of(events, Failure)
+    log = (tmp_path / "trial-0001.log").read_text()
+    assert "on standard output" in log
+    assert "a warning" in log
+
+
+def test_an_interpreter_that_is_gone_is_a_failure(contender, tmp_path):
+    absent = contender()._replace(python=tmp_path / "no-python")
+    events = run_block(tmp_path, [absent, contender()])
+    [failure] = of(events, Failure)
+    assert failure.phase == "spawn"
+    assert "no-python" in failure.reason
+    assert of(events, BlockFinished)[0].trials == (2,)
+
+
+def test_a_waiting_worker_uses_no_cpu(contender, tmp_path):
+    """Its own thread pools may spin; the harness stops it all the same."""
+    spinning = contender("spins")
+    events = run_block(tmp_path, [spinning, contender()], PLAN._replace(window_steps=5))
+    waits = [w for w in of(events, Window) if w.trial == 1 and w.round > 0]
+    assert sum(w.waiting_seconds for w in waits) > 0
+    # One clock tick at each end is all that the kernel's accounting may add.
+    assert all(w.waiting_cpu_seconds <= 0.02 for w in waits)
+
+
+def test_the_harness_leaves_no_worker_behind(contender, tmp_path):
+    began = time.time()
+    run_block(tmp_path, [contender(), contender("hangs")])
+    import psutil
+
+    left = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.create_time() >= began - 1 and process.status() != psutil.STATUS_ZOMBIE
+    ]
+    assert left == []

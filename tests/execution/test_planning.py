@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import paths
+from harness.errors import UsageError
+from harness.execution.planning import (
+    Choice,
+    affordable_blocks,
+    cells_of,
+    chosen_implementations,
+    chosen_modes,
+    chosen_recipes,
+    groups_of,
+    looks_of,
+)
+from harness.spec.implementations import Implementation
+from harness.spec.recipes import read_recipes
+from harness.spec.selection import FrameworkChoice, Selection
+from harness.spec.suites import Suite
+
+SUITE = Suite(name="s", description="", recipes=("lenet-sgd",), frameworks=("beta", "alpha"))
+RECIPES = read_recipes(paths.BENCHMARKS / "recipes.toml")
+
+
+def implementation(name: str, role: str = "framework", *modes: str) -> Implementation:
+    return Implementation(
+        name=name, folder="", title=name.title(), package=name, role=role, python=("3.11",),
+        default_mode="eager", modes=dict.fromkeys(modes or ("eager", "compiled"), ""),
+        memory_mib=100,
+    )  # fmt: skip
+
+
+KNOWN = {
+    one.name: one
+    for one in (
+        implementation("alpha"),
+        implementation("beta"),
+        implementation("gamma", "framework", "eager", "xla"),
+        implementation("oracle", "oracle"),
+    )
+}
+
+
+def names(choices: list[Choice]) -> list[str]:
+    return [choice.implementation.name for choice in choices]
+
+
+def test_the_suite_names_the_reference_and_others_follow():
+    assert names(chosen_implementations(SUITE, Selection(), KNOWN)) == ["beta", "alpha", "gamma"]
+
+
+def test_the_command_line_chooses_frameworks_in_its_own_order():
+    selection = Selection(frameworks=(FrameworkChoice.parse("gamma@1.2"), FrameworkChoice("beta")))
+    choices = chosen_implementations(SUITE, selection, KNOWN)
+    assert names(choices) == ["gamma", "beta"]
+    assert choices[0].version == "1.2"
+
+
+@pytest.mark.parametrize("name", ["alhpa", "oracle"])
+def test_an_unknown_framework_is_refused_with_what_there_is(name):
+    with pytest.raises(UsageError, match="expected one of alpha, beta, gamma"):
+        chosen_implementations(SUITE, Selection(frameworks=(FrameworkChoice(name),)), KNOWN)
+
+
+def test_overrides_make_another_recipe():
+    [plain] = chosen_recipes(SUITE, Selection(), RECIPES)
+    [changed] = chosen_recipes(SUITE, Selection(epochs=3), RECIPES)
+    assert (plain.label, changed.label) == ("lenet-sgd", "lenet-sgd+epochs=3")
+    assert changed.epochs == 3
+    [same] = chosen_recipes(SUITE, Selection(epochs=plain.epochs), RECIPES)
+    assert same == plain
+
+
+def test_another_dataset_loses_the_published_figures():
+    [changed] = chosen_recipes(SUITE, Selection(dataset="fashion-mnist-20k"), RECIPES)
+    assert changed.label == "lenet-sgd+dataset=fashion-mnist-20k"
+    assert changed.published is None
+
+
+def test_a_mode_that_one_framework_lacks_is_left_out_with_the_reason():
+    modes, left_out = chosen_modes(SUITE, Selection(modes=("xla",)), KNOWN.values())
+    assert modes["gamma"] == ["xla"]
+    assert modes["alpha"] == []
+    assert ("alpha xla", "Alpha has no mode xla") in left_out
+
+
+def test_a_mode_that_nobody_has_is_refused():
+    with pytest.raises(UsageError, match="No framework has the mode fit"):
+        chosen_modes(SUITE, Selection(modes=("fit",)), KNOWN.values())
+
+
+def test_cells_and_groups():
+    versions = [(Choice(KNOWN["alpha"], None), "1"), (Choice(KNOWN["beta"], None), "2")]
+    modes = {"alpha": ["eager", "compiled"], "beta": ["eager"]}
+    selection = Selection(settings=("matched", "stock"))
+    recipes = [RECIPES["lenet-sgd"], RECIPES["lenet-adam"]]
+    cells = cells_of(recipes, versions, modes, selection, "cpu", 2)
+    assert len(cells) == len({cell.id for cell in cells}) == 12
+    assert cells[0].id == "lenet-sgd/alpha-1/eager/resident/cpu-2t"
+    assert any(cell.id.endswith("cpu-2t-stock") for cell in cells)
+    groups = groups_of(cells, None)
+    assert [len(group.cells) for group in groups] == [6, 6]
+    for_beta = groups_of(cells, "beta")
+    assert all("beta-2/eager" in group.cells[0] for group in for_beta)
+    with pytest.raises(UsageError, match="No contender 'delta' for --reference"):
+        groups_of(cells, "delta")
+
+
+def test_looks():
+    assert looks_of(SUITE, Selection()) == (10, 20)
+    assert looks_of(SUITE, Selection(blocks=7)) == (7,)
+
+
+@given(st.floats(1, 1e5), st.floats(0, 1e5), st.floats(0.1, 1e4))
+def test_a_budget_allows_at_least_the_block_that_was_measured(budget, spent, block):
+    assert affordable_blocks(budget, spent, block) >= 1

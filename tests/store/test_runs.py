@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from harness import __version__
+from harness.errors import RecordError, UsageError
+from harness.spec.events import Failure, Header, Manifest, Plan, RunFinished, Skip
+from harness.spec.machine import Machine
+from harness.store.runs import RunWriter, read_manifest, read_run, run_folders
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(
+        run="r",
+        created="2026-01-01T00:00:00+00:00",
+        levelfield=__version__,
+        command=("levelfield", "run"),
+        git_commit=None,
+        machine=Machine(cpu="c", cores=2, memory_bytes=1, kernel="k"),
+        environments=(),
+        cells=(),
+        titles={},
+        plan=Plan(
+            suite="s", groups=(), looks=(10, 20), rounds=1, window_steps=1, lead_in_steps=2,
+            long_trials=False, aa=True, seed=0,
+        ),
+        datasets=(),
+        worker_environment={},
+    )  # fmt: skip
+
+
+SKIP = Skip(at=1.0, what="w", reason="r")
+
+
+def test_what_is_written_is_read_back(tmp_path, manifest):
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        writer.append_event(SKIP)
+    run = read_run(tmp_path / "r")
+    assert run.manifest == manifest
+    assert [type(event) for event in run.events] == [Header, Skip]
+    assert run.events[1] == SKIP
+    assert run_folders(tmp_path) == [tmp_path / "r"]
+
+
+def test_an_event_is_on_disk_before_the_writer_is_closed(tmp_path, manifest):
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        writer.append_event(SKIP)
+        assert SKIP in read_run(tmp_path / "r").events
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_torn_last_line_is_left_out_and_cut_off_by_the_next_writer(tmp_path, manifest, cut):
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        writer.append_event(SKIP)
+        writer.append_event(Failure(at=2.0, cell="c", phase="p", reason="r"))
+    path = tmp_path / "r" / "trials.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert read_run(tmp_path / "r").events[-1] in (SKIP, *read_run(tmp_path / "r").events[2:])
+    with RunWriter(tmp_path / "r") as writer:
+        writer.append_event(RunFinished(at=3.0, exit_code=0))
+    events = read_run(tmp_path / "r").events
+    assert SKIP in events
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path, manifest):
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        writer.append_event(SKIP)
+    path = tmp_path / "r" / "trials.jsonl"
+    path.write_bytes(path.read_bytes() + b"not json\n" + msgspec.json.encode(SKIP) + b"\n")
+    with pytest.raises(RecordError, match="line 3"):
+        read_run(tmp_path / "r")
+
+
+def test_unknown_fields_are_ignored(tmp_path, manifest):
+    RunWriter.create(tmp_path / "r", manifest).close()
+    path = tmp_path / "r" / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "mood": "good"}))
+    events = tmp_path / "r" / "trials.jsonl"
+    events.write_bytes(
+        events.read_bytes() + b'{"event":"skip","at":1,"what":"w","reason":"r","mood":"good"}\n'
+    )
+    assert read_run(tmp_path / "r").events[-1] == SKIP
+
+
+@pytest.mark.parametrize("name", ["run.json", "trials.jsonl"])
+def test_an_unknown_version_is_refused_by_name(tmp_path, manifest, name):
+    RunWriter.create(tmp_path / "r", manifest).close()
+    path = tmp_path / "r" / name
+    path.write_text(path.read_text().replace('"format_version":1', '"format_version":9')
+                    .replace('"format_version": 1', '"format_version": 9'))  # fmt: skip
+    with pytest.raises(RecordError, match="format version 9, expected 1"):
+        read_run(tmp_path / "r")
+
+
+def test_a_run_that_is_not_there_is_a_clear_line(tmp_path):
+    with pytest.raises(RecordError, match="No run in"):
+        read_manifest(tmp_path)
+
+
+def test_a_folder_that_holds_a_run_is_not_used_again(tmp_path, manifest):
+    RunWriter.create(tmp_path / "r", manifest).close()
+    with pytest.raises(UsageError, match="already holds a run"):
+        RunWriter.create(tmp_path / "r", manifest)
+
+
+def test_there_is_one_writer_at_a_time(tmp_path, manifest):
+    with (
+        RunWriter.create(tmp_path / "r", manifest),
+        pytest.raises(UsageError, match="another process"),
+    ):
+        RunWriter(tmp_path / "r")
+
+
+def test_a_manifest_can_be_replaced_whole(tmp_path, manifest):
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        plan = msgspec.structs.replace(manifest.plan, looks=(7,))
+        writer.replace_manifest(msgspec.structs.replace(manifest, plan=plan))
+    assert read_manifest(tmp_path / "r").plan.looks == (7,)
