@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.analysis.estimates import Estimate, estimate, log_ratios, rates, sample
 from harness.analysis.estimates import Contender as Column
+from harness.analysis.estimates import Estimate, estimate, log_ratios, rates, sample
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Run
 
