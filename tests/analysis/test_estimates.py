@@ -24,7 +24,8 @@ def column(of: Contender) -> Column:
 
 def ratios_of(run: Run) -> list[float]:
     of = sample(run.manifest.plan.groups[0], finished_blocks(run, long=False))
-    return log_ratios(of, column(B), column(A)).tolist()
+    ratios: list[float] = log_ratios(of, column(B), column(A)).tolist()
+    return ratios
 
 
 def test_a_block_counts_with_the_median_of_its_paired_windows() -> None:

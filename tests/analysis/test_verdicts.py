@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import msgspec
 import numpy as np
@@ -338,7 +339,7 @@ def test_a_machine_that_is_faster_for_all_changes_no_verdict(
 @settings(max_examples=40, deadline=None)
 @given(two_contenders(), st.randoms(use_true_random=False))
 def test_the_order_of_events_within_a_block_changes_nothing(
-    logs: dict[Contender, Logs], random: st.random.Random
+    logs: dict[Contender, Logs], random: Random
 ) -> None:
     run = speed_run(logs)
     events = list(run.events)
