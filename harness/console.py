@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from rich.markup import escape
 from rich.segment import ControlType
 from rich.table import Table
 
+PLAIN_WIDTH = 160
+
 
 class Console:
     """Progress on standard error, results on standard output; with ``json``, results as JSON.
@@ -23,7 +26,9 @@ class Console:
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
         self._quarters: dict[str, int] = {}
-        self._out = RichConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
+        # Where no terminal says how wide it is, tables may be; lines are never broken.
+        wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+        self._out = RichConsole(highlight=False, width=wide)
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
     def say(self, text: str) -> None:
@@ -67,7 +72,7 @@ class Console:
     def result(self, text: str) -> None:
         """``text`` is on standard output, unless results go there as JSON."""
         if not self.json:
-            self._out.print(escape(text))
+            self._out.print(escape(text), soft_wrap=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table is on standard output, unless results go there as JSON."""

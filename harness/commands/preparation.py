@@ -96,8 +96,9 @@ def plan_run(
     looks = looks_of(suite, selection)
     choices = [choice for choice in choices if modes[choice.implementation.name]]
     threads = selection.threads or default_threads()
-    environments = sync_environments(console, choices, device)
+    # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
+    environments = sync_environments(console, choices, device)
     recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
     versions = [one.record.version for one in environments]
     chosen = zip(choices, versions, strict=True)

@@ -17,6 +17,7 @@ def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
     return (
         *_failed_noise_floors(judgement, cast),
         *_failed_parity(judgement, cast),
+        *_missing_parity(run, judgement, cast),
         *_indicative(judgement, cast),
         *_stand_ins(run.manifest),
         *_changed_recipes(run.manifest),
@@ -49,6 +50,18 @@ def _failed_parity(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
             title="Parity failed",
             text=f"Not comparable: {names}. What is trained there is not what the oracle "
             "computes; the failing checks are listed under Parity.",
+        )
+
+
+def _missing_parity(run: Run, judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    proved = {result.cell for result in judgement.parity}
+    missing = [cell.id for cell in run.manifest.cells if cell.id not in proved]
+    if missing:
+        names = joined(list(dict.fromkeys(cast.name(cell) for cell in missing)))
+        yield Banner(
+            tone="doubt",
+            title="Parity was not run",
+            text=f"Not comparable: {names}. Nothing shows yet that they compute the same thing.",
         )
 
 

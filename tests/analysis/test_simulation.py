@@ -22,7 +22,7 @@ def ratios(
     Time in the machine's own units: what a block does to both (SD 20 %), what it does to each (so
     that the ratio has SD ``sd``), and windows with noise of 3 % that every tenth time double.
     """
-    rounds = 5
+    rounds = 10
     shape = (RUNS * blocks, 2, rounds)
     both = random.normal(0, 0.2, size=(RUNS * blocks, 1, 1))
     each = random.normal(0, sd / np.sqrt(2), size=(RUNS * blocks, 2, 1))

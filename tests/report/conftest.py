@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -25,6 +27,7 @@ from harness.spec.events import (
     Plan,
     Run,
     RunFinished,
+    Skip,
     TrialFinished,
     TrialStarted,
     Window,
@@ -410,3 +413,123 @@ def tell() -> Callable[..., Run]:
 @pytest.fixture(scope="session")
 def recipes() -> dict[str, Recipe]:
     return {"sgd": SGD, "adam": ADAM}
+
+
+HOSTILE = (
+    "<script>alert(1)</script>|`]($\\frac{{{7*7}}\"'><img src=x onerror=alert(2)> &amp; \U0001f600"
+)
+VOID = {"meta", "link", "img", "br", "hr", "input", "wbr", "col"}
+
+
+class Document(HTMLParser):
+    """An HTML file taken apart: its text, what it would load, and whether its tags match."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.handlers: list[str] = []
+        self.ids: list[str] = []
+        self.lines: list[str] = []
+        self.svg_texts: list[str] = []
+        self.feed(source)
+        self.close()
+        self.faults += [f"<{tag}> is never closed" for tag in self.open]
+
+    @property
+    def text(self) -> str:
+        """What a reader reads, line by line, without the labels within charts."""
+        return "\n".join(self.lines) + "\n"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open[-1] != tag:
+            self.faults.append(f"</{tag}> closes {self.open[-3:]}")
+        else:
+            self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        line = " ".join(data.split())
+        if not line or "style" in self.open:
+            return
+        (self.svg_texts if "svg" in self.open else self.lines).append(line)
+
+
+@pytest.fixture(scope="session")
+def read_html() -> Callable[[str], Document]:
+    return Document
+
+
+@pytest.fixture(scope="session")
+def hostile() -> str:
+    return HOSTILE
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tell: Callable[..., Run]) -> Run:
+    """A run whose every text comes from somebody who means harm."""
+    versions = dict.fromkeys(VERSIONS, f"1{HOSTILE}")
+    recipe = msgspec.structs.replace(SGD, name=f"r{HOSTILE}", overrides=(f"epochs={HOSTILE}",))
+    cell_of = Teller(Story(recipes=(recipe,), versions=versions)).cells()[0]
+    run = tell(
+        recipes=(recipe,),
+        versions=versions,
+        titles={framework: f"{framework}{HOSTILE}\n\x00" for framework in TITLES},
+        fallback_for=HOSTILE,
+        wrong_epsilon="gluon",
+        finished=False,
+        blocks=5,
+        looks=(5,),
+        extra=(
+            Failure(
+                at=1.0, cell=cell_of.id, phase=HOSTILE, reason=HOSTILE, detail=f"```\n{HOSTILE}"
+            ),
+            Failure(
+                at=2.0, cell="unknown", phase="run", reason="x" * 5000, detail="\x1b[31mred\x00"
+            ),
+            Skip(at=3.0, what=HOSTILE, reason=HOSTILE),
+        ),
+    )
+    manifest = run.manifest
+    hostile_plan = msgspec.structs.replace(
+        manifest.plan,
+        suite=HOSTILE,
+        groups=tuple(msgspec.structs.replace(each, title=HOSTILE) for each in manifest.plan.groups),
+    )
+    return msgspec.structs.replace(
+        run,
+        manifest=msgspec.structs.replace(
+            manifest,
+            run=f"../../etc/{HOSTILE}",
+            created=HOSTILE,
+            command=("levelfield", HOSTILE, "```"),
+            git_commit=HOSTILE,
+            machine=msgspec.structs.replace(manifest.machine, cpu=HOSTILE, system=HOSTILE),
+            environments=tuple(
+                msgspec.structs.replace(each, packages={**each.packages, HOSTILE: HOSTILE})
+                for each in manifest.environments
+            ),
+            plan=hostile_plan,
+            datasets=tuple(
+                msgspec.structs.replace(each, name=HOSTILE, place=HOSTILE)
+                for each in manifest.datasets
+            ),
+            worker_environment={cell.id: {HOSTILE: HOSTILE} for cell in manifest.cells},
+        ),
+    )

@@ -1,0 +1,125 @@
+import math
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.report.charts import draw
+from harness.report.drawing import round_numbers
+from harness.report.figures import (
+    Bar,
+    Bars,
+    Chart,
+    Cloud,
+    Curves,
+    Forest,
+    Line,
+    Panel,
+    Ratio,
+    Scatter,
+    Stack,
+    Style,
+)
+from harness.report.palette import ALL, SERIES
+
+NAME = "A$\\frac{<b>&\"' \U0001f600"
+STYLE = Style(7, 9)
+
+
+def charts(name: str = NAME) -> Iterator[Chart]:
+    yield Bars(
+        unit="examples/s",
+        bars=(
+            Bar(label=name, style=STYLE, value=10.0, low=9.0, high=11.0, text="10"),
+            Bar(label=name, style=STYLE, value=0.0, text="0", faint=True),
+        ),
+    )
+    yield Forest(
+        unit="times as fast",
+        band=(0.97, 1.03),
+        floor=(0.99, 1.01),
+        ratios=(
+            Ratio(label=name, style=STYLE, value=2.0, low=1.9, high=2.1, text="2.0×"),
+            Ratio(label=name, style=STYLE, value=1.0, text="1.0×"),
+        ),
+    )
+    lines = (
+        Line(label=name, style=STYLE, x=(1.0, 2.0), y=(0.5, math.nan)),
+        Line(label="published", style=None, x=(1.0,), y=(0.6,)),
+    )
+    yield Curves(unit="epochs", panels=(Panel(unit="accuracy", lines=lines),) * 2)
+    yield Stack(unit="seconds", parts=("a", "b"), rows=((name, (1.0, 2.0)),))
+    cloud = Cloud(
+        label=name, style=STYLE, faint=False, x=(0.0, 1.0), y=(20.0, 21.0), flagged=(False, True)
+    )
+    yield Scatter(x_unit="minutes", y_unit="ms", clouds=(cloud,))
+
+
+def empty_charts() -> Iterator[Chart]:
+    yield Bars(unit="", bars=())
+    yield Forest(unit="", band=(0.97, 1.03), floor=None, ratios=())
+    yield Curves(unit="", panels=())
+    yield Curves(unit="", panels=(Panel(unit="", lines=()),))
+    yield Stack(unit="", parts=("a",), rows=())
+    yield Scatter(x_unit="", y_unit="", clouds=())
+
+
+@pytest.mark.parametrize("chart", [*charts()], ids=lambda chart: type(chart).__name__)
+def test_charts_are_the_same_bytes_each_time_and_hold_labels_as_text(chart: Chart) -> None:
+    svg = draw(chart)
+    assert svg == draw(chart)
+    texts = "".join(ElementTree.fromstring(svg).itertext())
+    assert "$\\frac{<b>&" in texts
+
+
+@pytest.mark.parametrize("chart", [*empty_charts()], ids=lambda chart: type(chart).__name__)
+def test_charts_of_nothing_can_be_drawn(chart: Chart) -> None:
+    ElementTree.fromstring(draw(chart))
+
+
+def test_drawing_leaves_matplotlib_as_it_was() -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    draw(next(charts()))
+    assert dict(mpl.rcParams) == before
+
+
+def test_labels_that_are_too_long_are_cut() -> None:
+    (bars, *_) = charts("x" * 500)
+    assert "x" * 39 + "…" in draw(bars)
+    assert "x" * 40 not in draw(bars)
+
+
+def test_colours_are_told_apart_by_name_and_value() -> None:
+    assert len({tint.variable for tint in ALL}) == len(ALL)
+    assert len({tint.light for tint in ALL}) == len(ALL)
+    assert all(tint.light == tint.light.lower() for tint in ALL)
+
+
+@pytest.mark.parametrize("surface", ["light", "dark"])
+def test_series_stand_out_from_the_page(surface: str) -> None:
+    page = _luminance({"light": "#ffffff", "dark": "#171b22"}[surface])
+    for tint in SERIES:
+        colour = _luminance(getattr(tint, surface))
+        contrast = (max(page, colour) + 0.05) / (min(page, colour) + 0.05)
+        assert contrast >= 3, tint  # WCAG 2.1, 1.4.11: graphical objects
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, WCAG 2.1."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.44, 1.1, [0.5, 0.7, 1.0]),
+        (0.9, 40, [1, 3, 10, 30]),
+        (0.96, 1.04, [0.96, 0.98, 1.0, 1.02, 1.04]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert round_numbers(low, high) == pytest.approx(expected)

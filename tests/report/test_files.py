@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.report.files import folder_name, point_latest, write_report
+from harness.spec.events import Run
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_report_is_a_page_a_document_and_figures(
+    tell: Callable[..., Run], tmp_path: Path
+) -> None:
+    index = write_report(tell(), tmp_path)
+    assert index == tmp_path / "2025-10-09T09-33-20-cpu" / "index.html"
+    assert list(contents(tmp_path)) == [
+        f"2025-10-09T09-33-20-cpu/{name}"
+        for name in (
+            "figures/epochs-1.svg",
+            "figures/phases-1.svg",
+            "figures/rates-1.svg",
+            "figures/ratios-1.svg",
+            "figures/seconds-1.svg",
+            "figures/windows-1.svg",
+            "index.html",
+            "report.md",
+        )
+    ]
+
+
+def test_the_same_run_gives_the_same_bytes(tell: Callable[..., Run], tmp_path: Path) -> None:
+    write_report(tell(blocks=5, looks=(5,)), tmp_path / "a")
+    write_report(tell(blocks=5, looks=(5,)), tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_a_newer_report_leaves_no_old_figures(tell: Callable[..., Run], tmp_path: Path) -> None:
+    folder = write_report(tell(blocks=5, looks=(5,)), tmp_path).parent
+    write_report(tell(blocks=0, long_trials=False), tmp_path)
+    assert list((folder / "figures").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("2025-10-09T09-33-20-cpu", "2025-10-09T09-33-20-cpu"),
+        ("../../etc/passwd", "-..-etc-passwd"),
+        ("..", "run"),
+        ("", "run"),
+        ("a/b\\c\x00", "a-b-c-"),
+    ],
+)
+def test_no_run_id_leads_out_of_the_reports_folder(run: str, name: str) -> None:
+    assert folder_name(run) == name
+
+
+def test_latest_follows_the_newest(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+        latest = point_latest(tmp_path, name)
+        assert (latest / "index.html").read_text() == name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "one", "two"]
+
+
+def test_latest_leads_on_where_there_are_no_symbolic_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("not here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "symlink_to", refuse)
+        latest = point_latest(tmp_path, "one")
+        assert 'url=../one/index.html"' in (latest / "index.html").read_text()
+    (tmp_path / "two").mkdir()
+    assert point_latest(tmp_path, "two").is_symlink()

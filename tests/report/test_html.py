@@ -1,0 +1,55 @@
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.report.files import write_report
+from harness.report.html import inline_svg, printable
+from harness.spec.events import Run
+
+
+def test_the_page_stands_alone(
+    tell: Callable[..., Run], read_html: Callable[[str], Any], tmp_path: Path
+) -> None:
+    source = write_report(tell(), tmp_path).read_text("utf-8")
+    document = read_html(source)
+    assert document.faults == []
+    assert "script" not in document.tags
+    assert "iframe" not in document.tags
+    assert document.handlers == []
+    assert [link for link in document.links if not link.startswith(("#", "data:,"))] == []
+    assert re.findall(r"@import|url\((?!#)", source) == []
+    assert len(document.ids) == len(set(document.ids))
+    targets = {link.removeprefix("#") for link in document.links if link.startswith("#")}
+    assert targets <= set(document.ids)
+
+
+def test_what_others_wrote_stays_text(
+    hostile_run: Run, hostile: str, read_html: Callable[[str], Any], tmp_path: Path
+) -> None:
+    source = write_report(hostile_run, tmp_path).read_text("utf-8")
+    document = read_html(source)
+    assert document.faults == []
+    assert not document.tags & {"script", "img"}
+    assert document.handlers == []
+    assert " ".join(hostile.split()) in document.text
+    assert any("$\\frac{{{7*7}}" in text or "…" in text for text in document.svg_texts)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", source)
+
+
+def test_inlined_figures_share_neither_ids_nor_colours_with_others() -> None:
+    svg = (
+        '<?xml version="1.0"?><svg width="1pt" height="2pt" viewBox="0 0 1 2">'
+        '<g id="axes_1"><defs><path id="m1"/></defs><use href="#m1" style="fill: #0072b2"/>'
+        '<g clip-path="url(#m1)"/><text>#0072b2 id="m1"</text></g></svg>'
+    )
+    assert inline_svg(svg, "rates-1") == (
+        '<svg viewBox="0 0 1 2" aria-hidden="true">'
+        '<g><defs><path id="rates-1-m1"/></defs>'
+        '<use href="#rates-1-m1" style="fill: var(--series-1)"/>'
+        '<g clip-path="url(#rates-1-m1)"/><text>#0072b2 id="m1"</text></g></svg>'
+    )
+
+
+def test_printable_replaces_what_no_document_may_hold() -> None:
+    assert printable("a\n\tb\x00\x1b\ud800") == "a\n\tb\ufffd\ufffd?"

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+
+import pytest
+
+from harness.report.markdown import escaped, fenced, markdown
+from harness.report.view import page_of
+from harness.spec.events import Run
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2.1× [2.0, 2.2] faster", "2.1× [2.0, 2.2] faster"),
+        ("first_step of a_b_c", "first_step of a_b_c"),
+        ("a|b", "a\\|b"),
+        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+        ("[x](javascript:y)", "[x\\](javascript:y)"),
+        ("two\nlines  here", "two lines here"),
+        ("*bold* _so_ `code` $x$", "\\*bold\\* \\_so\\_ \\`code\\` \\$x\\$"),
+        ("# no heading", "\\# no heading"),
+        ("1. no list", "\\1. no list"),
+        ("back\\slash", "back\\\\slash"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+def test_a_fence_is_longer_than_any_within() -> None:
+    assert fenced("```\nx") == "````text\n```\nx\n````"
+
+
+def test_hostile_text_breaks_no_table(hostile_run: Run) -> None:
+    text = markdown(page_of(hostile_run))
+    assert "<script" not in text.replace(_code_blocks(text), "")
+    columns: int | None = None
+    for line in text.splitlines():
+        if line.startswith("| "):
+            bars = line.replace("\\\\", "").replace("\\|", "").count("|")
+            assert columns in (None, bars)
+            columns = bars
+        else:
+            columns = None
+
+
+def test_every_figure_has_words_in_its_place(tell: Callable[..., Run]) -> None:
+    text = markdown(page_of(tell()))
+    assert text.count("![") == 6
+    assert "![Examples per second while training lenet-sgd; longer is faster.]" in text
+
+
+def _code_blocks(text: str) -> str:
+    fences = [index for index, line in enumerate(text.splitlines()) if line.startswith("```")]
+    return "\n".join(text.splitlines()[fences[0] : fences[-1] + 1])
