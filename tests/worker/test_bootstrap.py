@@ -1,0 +1,72 @@
+"""A worker sees its own environment and the suite's code, and nothing beside that code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from harness.execution.process import BOOTSTRAP
+
+PROGRAM = f"""
+import sys
+sys.argv = ["bootstrap", "0", "1"]
+sys.path[:] = [path for path in sys.path if path]
+import importlib.util
+spec = importlib.util.spec_from_file_location("bootstrap", {str(BOOTSTRAP)!r})
+bootstrap = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bootstrap)
+from pathlib import Path
+root = Path({str(BOOTSTRAP)!r}).parent.parent.parent
+for name in ("impls", "harness"):
+    bootstrap.adopt(name, root / name)
+import harness.worker.session, impls.adapter
+assert str(root) not in sys.path
+try:
+    import benchmarks
+except ModuleNotFoundError:
+    print("sealed")
+heavy = {{"pandas", "matplotlib", "scipy", "typer", "rich", "filelock", "pooch", "virtualenv"}}
+print(sorted(heavy & sys.modules.keys()))
+"""
+
+
+def test_workers_import_the_suite_without_what_lies_beside_it():
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
+    # An editable install of the suite itself may make its folders importable by a finder.
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_worker_dies_with_its_harness(tmp_path: Path):
+    """Even one that is stopped: killed for real, with SIGKILL, while its worker waits."""
+    harness = f"""
+import os, subprocess, sys, time, signal
+commands, ours = os.pipe()
+theirs, messages = os.pipe()
+process = subprocess.Popen(
+    [sys.executable, "-I", {str(BOOTSTRAP)!r}, str(commands), str(messages)],
+    pass_fds=(commands, messages),
+)
+os.read(theirs, 4096)
+os.kill(process.pid, signal.SIGSTOP)
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", harness], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    assert psutil.Process(worker).status() == psutil.STATUS_STOPPED
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(worker)
