@@ -1,3 +1,3 @@
-"""Runs, measures, judges and reports. Never imports a framework: workers do, in their own environments."""
+"""Runs, measures, judges, reports. Never imports a framework: workers do, each in its own place."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """What a model is, apart from any framework: its layers, shapes and parameters.
 
 ``benchmarks/models.toml`` is read into these records. The frameworks do not interpret them (each
-writes its models idiomatically, in its own ``models.py``); the NumPy reference does, and the harness
-derives initial weights and layer tables from them.
+writes its models idiomatically, in its own ``models.py``); the NumPy reference does, and the
+harness derives initial weights and layer tables from them.
 """
 
 from __future__ import annotations

@@ -21,9 +21,7 @@ FLOORS = [
     "analysis", "report", "console", "commands", "formats", "cli", "__main__",
 ]  # fmt: skip
 PURE = ["analysis"]
-FRAMEWORKS = [
-    one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"
-]
+FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]
 DISTRIBUTIONS = {"torch", "torchvision", "mxnet", "keras", "tensorflow", "gluon", "pytorch"}
 
 

@@ -1,4 +1,4 @@
-"""Everything that has to be there before the first measurement: cells, environments, data, files."""
+"""What has to be there before the first measurement: cells, environments, data, files."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class WorkerProcess:
         return message
 
     def stop(self) -> None:
-        """The worker uses no CPU until ``resume``: frameworks' thread pools spin while they wait."""
+        """The worker uses no CPU until ``resume``: thread pools spin while they wait."""
         if self._stoppable and not self._stopped:
             os.killpg(self._process.pid, signal.SIGSTOP)
             self._stopped = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,7 +22,7 @@ def epoch_windows(examples: int, batch_size: int) -> list[Train]:
     points = max(1, min(POINTS_PER_EPOCH, whole // (LEAD_IN_STEPS + 1)))
     edges = [round(whole * point / points) for point in range(points + 1)]
     windows = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         lead_in = min(LEAD_IN_STEPS, end - start - 1)
         windows.append(Train(lead_in=lead_in, steps=end - start - lead_in, partial=end == whole))
     return windows
@@ -35,6 +36,6 @@ def turns(seed: int, block: int, contenders: int, rounds: int) -> Iterator[list[
 
 
 def equal_step_epochs(epochs: int, batch_size: int, examples: int, asked_examples: int) -> int:
-    """Epochs of a smaller dataset that hold at least as many steps as ``epochs`` of the asked one."""
+    """Epochs of a smaller dataset with at least as many steps as ``epochs`` of the asked one."""
     asked_steps = epochs * -(-asked_examples // batch_size)
     return -(-asked_steps // -(-examples // batch_size))

@@ -5,6 +5,7 @@ import pytest
 
 from harness.analysis.curves import accuracy_spreads, curves, train_seconds_to_accuracy
 from harness.analysis.verdicts import judge
+from harness.spec.events import Evaluation
 
 from .golden import TWIN, A, B
 from .runs import (
@@ -54,7 +55,7 @@ def test_a_curve_stands_beside_what_was_published() -> None:
 
 
 def test_epochs_come_from_the_dataset_where_nothing_was_evaluated() -> None:
-    events = [e for e in long_events({"alpha": [0.3]}) if type(e).__name__ != "Evaluation"]
+    events = [e for e in long_events({"alpha": [0.3]}) if not isinstance(e, Evaluation)]
     (curve,) = curves(run_of(events, ["alpha"]))
     assert curve.epochs == ()
     assert curve.training[-1].epoch == pytest.approx(5 * (STEPS + 2) * BATCH / 60_000)

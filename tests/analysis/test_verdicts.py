@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -14,7 +14,7 @@ from harness.analysis.estimates import Estimate
 from harness.analysis.judgement import Look, Verdict, mirrored
 from harness.analysis.protocol import blocks_to_settle, holm, planned_looks, word
 from harness.analysis.verdicts import groups_to_continue, judge, needs_more_blocks
-from harness.spec.events import Hashes, Run
+from harness.spec.events import BlockFinished, Hashes, Run
 
 from .golden import TWIN, A, B, C, failed_cell, look_2_decides, parity_failed
 from .runs import HASHES, Contender, Logs, cell, noise, run_of, short_events, speed_run
@@ -33,7 +33,7 @@ def steady(blocks: int = 5, **shifts: float) -> dict[Contender, Logs]:
 def first(run: Run, blocks: int) -> Run:
     """``run``, stopped after as many short blocks."""
     events = list(run.events)
-    ends = [i for i, event in enumerate(events) if type(event).__name__ == "BlockFinished"]
+    ends = [i for i, event in enumerate(events) if isinstance(event, BlockFinished)]
     return Run(manifest=run.manifest, events=events[: ends[blocks - 1] + 1] if blocks else [])
 
 
@@ -332,6 +332,8 @@ def test_exchanging_two_contenders_mirrors_their_verdict(logs: dict[Contender, L
 def test_a_machine_that_is_faster_for_all_changes_no_verdict(
     logs: dict[Contender, Logs], shift: float
 ) -> None:
+    # Without any spread p is that of rounding errors.
+    assume(np.median(logs[B] - logs[A], axis=1).std() > 1e-3)
     scaled = {contender: rows + shift for contender, rows in logs.items()}
     assert close(only(speed_run(scaled)), only(speed_run(logs)))
 
@@ -343,7 +345,7 @@ def test_the_order_of_events_within_a_block_changes_nothing(
 ) -> None:
     run = speed_run(logs)
     events = list(run.events)
-    ends = [i for i, event in enumerate(events) if type(event).__name__ == "BlockFinished"]
+    ends = [i for i, event in enumerate(events) if isinstance(event, BlockFinished)]
     start = 3
     for end in ends:
         part = events[start:end]

@@ -14,7 +14,10 @@ OURS = ("--impl-dir", str(IMPLEMENTATIONS), "-f", "saboteur", "--dataset", "fash
 
 CAUGHT = {
     # mistake: (recipe, what one of the lines has to name)
-    "epsilon": ("lenet-adam", ["weights conv1.weight after step 1: off by", "times the tolerance of 2e-06"]),
+    "epsilon": (
+        "lenet-adam",
+        ["weights conv1.weight after step 1: off by", "times the tolerance of 2e-06"],
+    ),
     "flatten": ("lenet-sgd", ["logits of the initial model (step 0): off by", "hash of weights"]),
     "summed": ("lenet-sgd", ["weights conv1.weight after step 1: off by", "loss at step 2: off"]),
     "perturbed": ("lenet-sgd", ["hash of weights", "weights conv2.weight after step 1: off by"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -104,10 +103,10 @@ def test_a_killed_run_is_readable_and_goes_on_where_it_was(levelfield, tmp_path,
 def test_a_resumed_run_that_was_finished_does_nothing(levelfield, tmp_path):
     done = levelfield(*QUICK[:-1], "0", "--json")
     folder = tmp_path / json.loads(done.stdout)["folder"]
-    before = os.stat(folder / "trials.jsonl").st_size
+    before = (folder / "trials.jsonl").stat().st_size
     again = levelfield("run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name)
     assert again.returncode == 3
-    assert os.stat(folder / "trials.jsonl").st_size == before
+    assert (folder / "trials.jsonl").stat().st_size == before
 
 
 def test_two_writers_of_one_run_are_refused(levelfield, tmp_path):

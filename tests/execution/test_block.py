@@ -18,9 +18,7 @@ from harness.spec.events import (
     Window,
 )
 
-PLAN = BlockPlan(
-    number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2
-)
+PLAN = BlockPlan(number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2)
 HASTY = Timeouts(hello=30, ready=60, answer=2, end=30)
 
 
@@ -74,7 +72,14 @@ def test_a_long_block_trains_every_example_once_an_epoch_and_evaluates(contender
     [finished] = of(events, TrialFinished)
     assert finished.steps == 26
     assert finished.phases.keys() == {
-        "spawn", "import", "build", "stage", "first_step", "warm_up", "training", "evaluation",
+        "spawn",
+        "import",
+        "build",
+        "stage",
+        "first_step",
+        "warm_up",
+        "training",
+        "evaluation",
     }
     assert finished.phases["training"] > 0
     assert finished.peak_memory_bytes > 2**20
