@@ -91,7 +91,7 @@ def deviations_from_oracle(
     first_step_tolerance: float = FIRST_STEP_TOLERANCE,
     later_steps_tolerance: float = LATER_STEPS_TOLERANCE,
 ) -> tuple[Deviation, ...]:
-    """Every check of DESIGN's parity, in order: logits, each tensor by itself, each loss.
+    """Every check of a parity proof, in order: logits, each tensor by itself, each loss.
 
     A tensor or loss that only one of the two has deviates by nothing finite, and so fails.
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from harness.analysis.judgement import REASONS, ContenderFlag, Judgement
+from harness.analysis.judgement import REASONS, Judgement
 from harness.report.cast import Cast
 from harness.report.formats import count, percent
 from harness.report.page import Banner
@@ -14,7 +14,7 @@ from harness.spec.events import Failure, Manifest, Run, RunFinished
 
 def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
     """Every warning that this run deserves, the gravest first."""
-    return (
+    found = (
         *_failed_noise_floors(judgement, cast),
         *_failed_parity(judgement, cast),
         *_missing_parity(run, judgement, cast),
@@ -24,8 +24,9 @@ def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
         *_unfinished(run, judgement),
         *_failures(run, cast),
         *_restless_blocks(judgement),
-        *(_odd_contender(flag, cast) for flag in judgement.contender_flags),
+        *_odd_contenders(judgement, cast),
     )
+    return tuple(sorted(found, key=lambda banner: banner.tone != "bad"))
 
 
 def _failed_noise_floors(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
@@ -44,7 +45,7 @@ def _failed_noise_floors(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
 def _failed_parity(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
     failed = dict.fromkeys(result.cell for result in judgement.parity if not result.passed)
     if failed:
-        names = joined([cast.name(cell) for cell in failed])
+        names = _names(failed, cast)
         yield Banner(
             tone="bad",
             title="Parity failed",
@@ -57,7 +58,7 @@ def _missing_parity(run: Run, judgement: Judgement, cast: Cast) -> Iterator[Bann
     proved = {result.cell for result in judgement.parity}
     missing = [cell.id for cell in run.manifest.cells if cell.id not in proved]
     if missing:
-        names = joined(list(dict.fromkeys(cast.name(cell) for cell in missing)))
+        names = _names(missing, cast)
         yield Banner(
             tone="doubt",
             title="Parity was not run",
@@ -96,14 +97,17 @@ def _stand_ins(manifest: Manifest) -> Iterator[Banner]:
 
 
 def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
-    changed = dict.fromkeys(cell.recipe for cell in manifest.cells if cell.recipe.overrides)
-    for recipe in changed:
-        yield Banner(
-            tone="doubt",
-            title="The recipe was changed",
-            text=f"{recipe.label} is {recipe.name} with {joined(recipe.overrides)}. It is "
-            "another recipe: its results and the published figures do not compare.",
-        )
+    # A dataset that stood in has a banner of its own.
+    told = {f"dataset={each.name}" for each in manifest.datasets if each.fallback_for is not None}
+    for recipe in dict.fromkeys(cell.recipe for cell in manifest.cells):
+        changes = [each for each in recipe.overrides if each not in told]
+        if changes:
+            yield Banner(
+                tone="doubt",
+                title="The recipe was changed",
+                text=f"{recipe.label} is {recipe.name} with {joined(changes)}. It is another "
+                "recipe: its results and the published figures do not compare.",
+            )
 
 
 def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
@@ -121,7 +125,7 @@ def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
 def _failures(run: Run, cast: Cast) -> Iterator[Banner]:
     failures = [event for event in run.events if isinstance(event, Failure)]
     if failures:
-        names = joined(list(dict.fromkeys(cast.name(event.cell) for event in failures)))
+        names = _names((event.cell for event in failures), cast)
         yield Banner(
             tone="bad",
             title=f"{count(len(failures), 'failure')}",
@@ -147,19 +151,33 @@ def _restless_blocks(judgement: Judgement) -> Iterator[Banner]:
         )
 
 
-def _odd_contender(flag: ContenderFlag, cast: Cast) -> Banner:
-    name = cast.name(flag.cell, twin=flag.twin)
-    titles = {
-        "periodic_stalls": "Periodic stalls",
-        "busy_while_waiting": "Busy while waiting",
-        "more_threads_than_set": "More threads than set",
-    }
-    texts = {
-        "periodic_stalls": f"{name}: the typical rate and the rate by total time differ by "
-        f"{percent(flag.value)}, so some windows stall.",
-        "busy_while_waiting": f"{name} used {percent(flag.value)} of a CPU while it waited for its "
-        "turn, and may have slowed the others down.",
-        "more_threads_than_set": f"{name} used {percent(flag.value)} more CPU than its threads "
-        "account for.",
-    }
-    return Banner(tone="doubt", title=titles[flag.kind], text=texts[flag.kind])
+ODDITIES = {
+    "periodic_stalls": (
+        "Periodic stalls",
+        "the typical rate and the rate by total time differ, so some windows stall",
+    ),
+    "busy_while_waiting": (
+        "Busy while waiting",
+        "CPU time was used while others had their turn, which may have slowed them down",
+    ),
+    "more_threads_than_set": (
+        "More threads than set",
+        "more CPU time was used than the set threads account for",
+    ),
+}
+
+
+def _odd_contenders(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    for kind, (title, meaning) in ODDITIES.items():
+        worst: dict[str, float] = {}
+        for flag in judgement.contender_flags:
+            if flag.kind == kind:
+                name = cast.name(flag.cell, twin=flag.twin)
+                worst[name] = max(worst.get(name, flag.value), flag.value, key=abs)
+        if worst:
+            values = joined([f"{name} {percent(value)}" for name, value in worst.items()])
+            yield Banner(tone="doubt", title=title, text=f"{values}: {meaning}.")
+
+
+def _names(cells: Iterable[str], cast: Cast) -> str:
+    return joined(list(dict.fromkeys(map(cast.name, cells))))

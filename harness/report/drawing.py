@@ -138,8 +138,8 @@ def round_numbers(low: float, high: float) -> list[float]:
         inside = [tick for tick in found if low <= tick <= high]
         if len(inside) >= 3:
             return inside[:: math.ceil(len(inside) / 6)]
-    raw = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(raw)) if raw > 0 else 1.0
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw)
-    first = math.ceil(low / step)
-    return [each * step for each in range(first, math.floor(high / step) + 1)]
+    least = (high - low) / 4 * (1 - 1e-9)
+    power = 10.0 ** math.floor(math.log10(least)) if least > 0 else 1.0
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [each * step for each in range(first, last + 1)]

@@ -149,12 +149,8 @@ def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
 
 def _because(verdict: Verdict, cast: Cast) -> str:
     """The reason as a clause; where it is about one of the two, that one is its subject."""
-    clause = REASONS[verdict.reason]
-    # The detail of such a reason begins with the id of the cell that it is about.
-    about = [cell for cell in (verdict.cell, verdict.against) if verdict.detail.startswith(cell)]
-    if about and clause.startswith("it "):
-        return f"{cast.name(max(about, key=len))} {clause.removeprefix('it ')}"
-    return clause
+    clause, about = REASONS[verdict.reason], _about(verdict)
+    return f"{cast.name(about)} {clause.removeprefix('it ')}" if about else clause
 
 
 def _inverted(verdict: Verdict) -> str:
@@ -178,12 +174,12 @@ def _way_out(verdict: Verdict) -> str:
 
 
 def _evidence(verdict: Verdict, cast: Cast) -> str:
+    if verdict.times_faster is None:
+        return _detail(verdict)
     parts = []
     shown = shown_interval(verdict)
-    if shown is not None:
-        parts.append(f"{level(shown)} interval over {count(verdict.blocks, 'block')}")
-    elif verdict.blocks:
-        parts.append(f"over {count(verdict.blocks, 'block')}")
+    interval = f"{level(shown)} interval " if shown else ""
+    parts.append(f"{interval}over {count(verdict.blocks, 'block')}")
     if p_value(verdict.p_adjusted):
         parts.append(f"{p_value(verdict.p_adjusted)} after Holm")
     if verdict.noise_floor is not None:
@@ -193,6 +189,20 @@ def _evidence(verdict: Verdict, cast: Cast) -> str:
             f"periodic stalls in {cast.name(verdict.stalling)}: by total time "
             f"{cast.name(verdict.cell)} is at {times(verdict.times_faster_by_total_time)}"
         )
-    if verdict.detail:
-        parts.append(verdict.detail)
+    if _detail(verdict):
+        parts.append(_detail(verdict))
     return "; ".join(parts)
+
+
+def _detail(verdict: Verdict) -> str:
+    """What exactly stands in the way, without the cell's id where the sentence names it."""
+    about = _about(verdict)
+    return verdict.detail.removeprefix(about).removeprefix(": ") if about else verdict.detail
+
+
+def _about(verdict: Verdict) -> str:
+    """The cell of the pair that the reason is about: its id begins the detail. Or nothing."""
+    cells = (verdict.cell, verdict.against)
+    clause = REASONS[verdict.reason]
+    about = [cell for cell in cells if verdict.detail.startswith(cell) and clause.startswith("it ")]
+    return max(about, key=len, default="")

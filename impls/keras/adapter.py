@@ -31,7 +31,7 @@ def create(setup: Setup) -> Adapter:
     # TensorFlow refuses a change once it has started, even to the same number.
     if tf.config.threading.get_intra_op_parallelism_threads() != setup.threads:
         tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(int(os.environ.get("INTER", setup.threads)))
     tf.config.experimental.enable_tensor_float_32_execution(False)
     with tf.device(device):
         return KerasAdapter(setup, device)
@@ -50,13 +50,32 @@ class KerasAdapter:
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._correct = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._examples = 0
-        self._step = self._train_step
-        self._forward = self._inference
+        self._step, self._steps, self._forward = self._one_step, self._all_steps, self._inference
         if setup.mode != "eager":
-            # jit_compile is never left to "auto", which changes with the device.
-            jit = setup.mode == "xla"
-            self._step = tf.function(self._train_step, jit_compile=jit)
-            self._forward = tf.function(self._inference, jit_compile=jit)
+            self._compile(xla=setup.mode == "xla")
+
+    def _compile(self, *, xla: bool) -> None:
+        """Training and inference are graphs of one trace, whatever the number and size of batches.
+
+        ``jit_compile`` is never left to "auto", which changes with the device. XLA compiles the
+        step and not the loop around it, inside which its convolutions are four times slower.
+        """
+        image = self._model.input_shape[1:]
+        if xla:
+            self._step = tf.function(self._one_step, jit_compile=True)
+        self._steps = tf.function(
+            self._all_steps,
+            input_signature=[
+                tf.TensorSpec([None, None, *image], tf.float32),
+                tf.TensorSpec([None, None], tf.int64),
+            ],
+            jit_compile=False,
+        )
+        self._forward = tf.function(
+            self._inference,
+            input_signature=[tf.TensorSpec([None, *image], tf.float32)],
+            jit_compile=xla,
+        )
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
@@ -75,18 +94,16 @@ class KerasAdapter:
         }
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
-        """A list of (images, labels) tensors on the device, one pair per step; images NHWC."""
+        """(S, B, H, W, C) float32 and (S, B) int64 tensors on the device."""
         with tf.device(self._device):
-            return [
-                (tf.constant(image), tf.constant(label))
-                for image, label in zip(images.transpose(0, 1, 3, 4, 2), labels, strict=True)
-            ]
+            return tf.constant(images.transpose(0, 1, 3, 4, 2)), tf.constant(labels)
 
     def train(self, batches: Any) -> None:
-        """One optimizer step per pair has been issued, and its loss and hits are added up."""
-        for images, labels in batches:
-            self._step(images, labels)
-            self._examples += len(labels)
+        """One optimizer step per batch has been issued, and its loss and hits are added up."""
+        images, labels = batches
+        with tf.device(self._device):
+            self._steps(images, labels)
+        self._examples += labels.shape[0] * labels.shape[1]
 
     def synchronize(self) -> None:
         """All work issued so far is finished."""
@@ -103,9 +120,9 @@ class KerasAdapter:
         return metrics
 
     def evaluate(self, batches: Any) -> Metrics:
-        """Loss and accuracy over the staged pairs in inference mode."""
+        """Loss and accuracy over the staged batches in inference mode."""
         loss_sum, hits, examples = 0.0, 0, 0
-        for images, labels in batches:
+        for images, labels in zip(*batches, strict=True):
             logits = self._forward(images)
             loss_sum += float(tf.reduce_sum(self._loss(labels, logits)))
             hits += int(_hits(labels, logits))
@@ -124,7 +141,12 @@ class KerasAdapter:
         kind, index = self._model.trainable_variables[0].value.device.split(":")[-2:]
         return "cpu" if kind == "CPU" else f"gpu:{index}"
 
-    def _train_step(self, images: Any, labels: Any) -> None:
+    def _all_steps(self, images: Any, labels: Any) -> None:
+        """A step per batch; traced, the loop becomes a loop of the graph."""
+        for index in tf.range(tf.shape(images)[0]):
+            self._step(images[index], labels[index])
+
+    def _one_step(self, images: Any, labels: Any) -> None:
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             logits = self._model(images, training=True)

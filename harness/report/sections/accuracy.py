@@ -57,7 +57,9 @@ def _group_blocks(story: Story, group: Group, found: Sequence[Curve]) -> Iterato
     yield Gallery(figures=(_by_epoch(story, group, found), _by_seconds(story, group, found)))
     published = found[0].published
     printed = published.test_accuracy if published else ()
-    yield _epoch_table(story, found, "Test accuracy", _test_accuracy, accuracy, printed)
+    yield _epoch_table(
+        story, found, "Test accuracy after each epoch", _test_accuracy, accuracy, printed
+    )
     yield from _spread(story, group)
     yield _cost_table(story, found)
     losses = published.train_loss if published else ()
@@ -65,8 +67,17 @@ def _group_blocks(story: Story, group: Group, found: Sequence[Curve]) -> Iterato
     yield Details(
         summary="Training loss and training accuracy",
         blocks=(
-            _epoch_table(story, found, "Training loss, nats", _train_loss, _loss, losses),
-            _epoch_table(story, found, "Training accuracy", _train_accuracy, accuracy, trained),
+            _epoch_table(
+                story, found, "Training loss after each epoch, nats", _train_loss, _loss, losses
+            ),
+            _epoch_table(
+                story,
+                found,
+                "Training accuracy after each epoch",
+                _train_accuracy,
+                accuracy,
+                trained,
+            ),
         ),
     )
     if published:
@@ -92,7 +103,7 @@ def _loss(value: float | None) -> str:
 def _name(story: Story, curve: Curve, found: Sequence[Curve]) -> str:
     """The contender, with its seed and block where it trained more than once."""
     repeats = [each for each in found if each.cell == curve.cell]
-    name = story.cast.name(curve.cell)
+    name = story.marked_name(curve.cell)
     return f"{name}, seed {curve.seed}, block {curve.block}" if len(repeats) > 1 else name
 
 
@@ -185,7 +196,7 @@ def _epoch_table(
         quiet = (Datum(printed.get(epoch, NOTHING), "quiet") for epoch in epochs)
         rows.append((Datum("published", "quiet"), *quiet))
     return Table(
-        caption=f"{caption} after each epoch",
+        caption=caption,
         columns=(Column("Contender"), *(Column(f"Epoch {each}", number=True) for each in epochs)),
         rows=tuple(rows),
     )

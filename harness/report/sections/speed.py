@@ -47,23 +47,22 @@ def _group_blocks(story: Story, group: Group, judged: GroupJudgement) -> Iterato
     if not rates:
         yield Paragraph(text="No block of short trials was finished here.", tone="doubt")
         return
-    left_out = {each.cell for each in judged.left_out}
     shown = [each for each in verdicts if each.times_faster is not None]
-    figures = [_rates_figure(story, group, rates, left_out)]
+    figures = [_rates_figure(story, group, rates)]
     if shown:
         figures.append(_ratios_figure(story, group, judged, shown))
     yield Gallery(figures=tuple(figures))
-    yield _rates_table(story, rates, left_out)
+    yield _rates_table(story, rates)
     if verdicts:
         yield _pairs_table(story, verdicts, judged)
 
 
-def _rates_figure(story: Story, group: Group, rates: list[Rate], left_out: set[str]) -> Figure:
+def _rates_figure(story: Story, group: Group, rates: list[Rate]) -> Figure:
     bars = Bars(
         unit="examples/s (95 % interval)",
         bars=tuple(
             Bar(
-                label=_rate_name(story, rate, left_out),
+                label=story.marked_name(rate.cell, twin=rate.twin),
                 style=story.cast.style(rate.cell),
                 value=rate.examples_per_second,
                 low=rate.interval.low if rate.interval else None,
@@ -79,11 +78,6 @@ def _rates_figure(story: Story, group: Group, rates: list[Rate], left_out: set[s
         caption=f"Examples per second while training {story.cast.label(group)}; longer is faster.",
         chart=bars,
     )
-
-
-def _rate_name(story: Story, rate: Rate, left_out: set[str]) -> str:
-    mark = ", not comparable" if rate.cell in left_out else ""
-    return story.cast.name(rate.cell, twin=rate.twin) + mark
 
 
 def _ratios_figure(
@@ -122,7 +116,7 @@ def _ratios_figure(
     )
 
 
-def _rates_table(story: Story, rates: list[Rate], left_out: set[str]) -> Table:
+def _rates_table(story: Story, rates: list[Rate]) -> Table:
     return Table(
         caption="Rates",
         columns=(
@@ -140,7 +134,7 @@ def _rates_table(story: Story, rates: list[Rate], left_out: set[str]) -> Table:
                 Datum(wide_bounds(rate.interval) if rate.interval else NOTHING),
                 Datum(f"{rate.blocks:,}"),
                 Datum(number(rate.examples_per_second_by_total_time)),
-                _standing(rate, left_out),
+                _standing(story, rate),
             )
             for rate in rates
         ),
@@ -149,8 +143,8 @@ def _rates_table(story: Story, rates: list[Rate], left_out: set[str]) -> Table:
     )
 
 
-def _standing(rate: Rate, left_out: set[str]) -> Datum:
-    if rate.cell in left_out:
+def _standing(story: Story, rate: Rate) -> Datum:
+    if story.is_barred(rate.cell):
         return Datum("not comparable", "bad")
     return Datum("noise floor (A/A)", "quiet") if rate.twin else Datum("contender")
 

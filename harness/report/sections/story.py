@@ -23,6 +23,19 @@ class Story(NamedTuple):
             return ()
         return (Heading(text=self.cast.title(group)),)
 
+    def marked_name(self, cell: str, *, twin: bool = False) -> str:
+        """The contender's name, marked where it must not be compared with the others."""
+        barred = self.is_barred(cell)
+        return self.cast.name(cell, twin=twin) + (", not comparable" if barred else "")
+
+    def is_barred(self, cell: str) -> bool:
+        """Whether the cell was measured and may be compared with nobody."""
+        return any(
+            each.cell == cell and each.reason != "not_measured"
+            for group in self.judgement.groups
+            for each in group.left_out
+        )
+
     def contender(self, cell: str, *, twin: bool = False) -> Datum:
         """A table cell that names a contender in its colour."""
         return Datum(
