@@ -18,9 +18,9 @@ class Member(NamedTuple):
     cell: Cell | None
     """Nothing for a cell id that the manifest does not know."""
     name: str
-    """As short as its group allows: ``PyTorch``, ``PyTorch 2.14.1``, ``PyTorch (eager)``."""
+    """As short as its group allows: a title, and version, mode or settings where these differ."""
     full_name: str
-    """With version and mode: ``PyTorch 2.14.1, compiled``."""
+    """The title with version and mode."""
     style: Style
 
 

@@ -63,7 +63,7 @@ def _verdicts(group: VerdictGroup) -> str:
         + (f"<br>{escaped(line.evidence)}" if line.evidence else "")
         for line in group.lines
     ]
-    head = [f"### {escaped(group.title)}", escaped(group.order), badges]
+    head = [f"### {escaped(group.title)}", escaped(group.order), escaped(group.contenders), badges]
     return "\n\n".join([*head, "\n".join(lines)] if lines else head)
 
 

@@ -145,6 +145,8 @@ class VerdictGroup(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     order: str
     """Who is ranked, fastest first, or why nobody is."""
+    contenders: str
+    """Each with version and mode, and on what they ran."""
     badges: tuple[Badge, ...]
     lines: tuple[VerdictLine, ...]
 

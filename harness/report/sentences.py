@@ -13,7 +13,7 @@ from harness.analysis.judgement import (
 from harness.report.cast import Cast, cast_of
 from harness.report.formats import bounds, count, level, p_value, times
 from harness.report.page import Badge, Tone, VerdictGroup, VerdictLine
-from harness.spec.events import Run
+from harness.spec.events import Group, Run
 
 MORE_THAN_ANYONE_WAITS = 1_000
 """Blocks: beyond it a judgement says only that it takes more."""
@@ -92,6 +92,7 @@ def _verdict_group(group: GroupJudgement, judgement: Judgement, cast: Cast) -> V
     return VerdictGroup(
         title=cast.title(planned),
         order=_order(group, cast),
+        contenders=_contenders(planned, cast),
         badges=(
             parity_badge(planned.cells, judgement),
             _noise_badge(group.noise_floor),
@@ -99,6 +100,17 @@ def _verdict_group(group: GroupJudgement, judgement: Judgement, cast: Cast) -> V
         ),
         lines=tuple(lines),
     )
+
+
+def _contenders(group: Group, cast: Cast) -> str:
+    """``A 1.2, compiled; B 3.4, eager; on cpu with 2 threads, resident input``."""
+    names = [cast.member(cell).full_name for cell in group.cells]
+    known = [cell for cell in (cast.member(each).cell for each in group.cells) if cell]
+    places = dict.fromkeys(
+        f"on {cell.device} with {count(cell.threads, 'thread')}, {cell.input} input"
+        for cell in known
+    )
+    return "; ".join([*dict.fromkeys(names), *places])
 
 
 def _noise_badge(floor: NoiseFloor | None) -> Badge:

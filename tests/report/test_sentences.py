@@ -141,6 +141,10 @@ def test_groups_say_the_order_or_why_there_is_none(tell: Callable[..., Run]) -> 
     run = tell()
     (group,) = verdict_groups(run, judge(run))
     assert group.order == "Fastest first: PyTorch and Keras (TensorFlow), then MXNet Gluon."
+    assert group.contenders == (
+        "PyTorch 2.14.1, compiled; MXNet Gluon 1.9.1, compiled; Keras (TensorFlow) 3.15.1, "
+        "compiled; on cpu with 2 threads, resident input"
+    )
     assert [(badge.label, badge.text) for badge in group.badges][0::2] == [
         ("parity", "proved for 3 cells"),
         ("blocks", "10"),
