@@ -246,6 +246,6 @@ def _cost_table(story: Story, found: Sequence[Curve]) -> Table:
         caption="Seconds of the long trials",
         columns=tuple(columns),
         rows=tuple(rows),
-        note="Long trials are not interleaved: their rates are indicative, and speed is judged "
+        note="There is one long trial of each contender: its rate is indicative, and speed is judged "
         "from short trials alone.",
     )
