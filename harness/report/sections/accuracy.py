@@ -246,6 +246,6 @@ def _cost_table(story: Story, found: Sequence[Curve]) -> Table:
         caption="Seconds of the long trials",
         columns=tuple(columns),
         rows=tuple(rows),
-        note="There is one long trial of each contender: its rate is indicative, and speed is judged "
-        "from short trials alone.",
+        note="There is one long trial of each contender: its rate is indicative, and speed is "
+        "judged from short trials alone.",
     )
