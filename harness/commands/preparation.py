@@ -130,8 +130,10 @@ def plan_run(
         ),
         datasets=tuple(one.used() for one in datasets.values()),
         worker_environment={
-            cell.id: worker_environment(
-                catalogue.implementations[cell.framework], cell.settings, threads, device
+            cell.id: without_home(
+                worker_environment(
+                    catalogue.implementations[cell.framework], cell.settings, threads, device
+                )
             )
             for cell in cells
         },
@@ -356,6 +358,12 @@ def git_commit(folder: Path) -> str | None:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "-s") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def without_home(variables: Mapping[str, str]) -> dict[str, str]:
+    """``variables`` with ``~`` for the user's home folder: reports are shown to others."""
+    home = str(Path.home())
+    return {name: value.replace(home, "~") for name, value in variables.items()}
 
 
 def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:

@@ -274,7 +274,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     datasets: tuple[DatasetUsed, ...]
     worker_environment: dict[str, dict[str, str]]
-    """Cell id → the environment variables that its workers got."""
+    """Cell id → the environment variables that its workers got, with ``~`` for the home folder."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,21 @@
-"""PyTorch behind the suite's ``Adapter``."""
+"""PyTorch behind the suite's ``Adapter``.
+
+Tried on LeNet, batch 256, 2 threads, windows of 20 steps in turns (2-core Xeon virtual machine,
+CPU; median ratio of rates, above 1 is faster than what is used here; the same against itself came
+out at 0.99):
+
+* the default memory format instead of ``channels_last``: eager 0.88 to 0.91, compiled 0.96 to 1.00
+* compiled instead of eager: 0.92 to 0.96 with SGD, 0.88 with Adam. Convolutions are the same, and
+  the kernels that inductor makes for max-pooling and sigmoid are slower than PyTorch's own
+* compiled, the model alone instead of the forward pass with its loss: 1.00; the optimizer too:
+  1.01; the whole step: 1.01 to 1.02; ``mode="max-autotune-no-cudagraphs"``: 0.99 to 1.02
+* optimizers ``fused=True`` against the default (``foreach``): SGD 0.99 to 1.01, Adam 1.01
+* oneDNN off: 0.30
+* no loss sum and no hits: 1.04 to 1.06, in the default memory format
+
+The first compiled step takes 36 s with an empty cache (PyTorch's headers are compiled first, once),
+5 to 14 s with a model that is new to the cache, 2 s from the cache; a further batch size likewise.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +69,7 @@ class PytorchAdapter:
             # https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html
             self._model = self._model.to(memory_format=torch.channels_last)
         self._optimizer = _optimizer(setup, self._model.parameters())
+        # float64, as a float32 sum over an epoch would be off in the sixth digit.
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._examples = 0
