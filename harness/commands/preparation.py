@@ -128,13 +128,17 @@ def plan_run(
             seed=selection.seed,
             budget_seconds=selection.budget_seconds,
         ),
-        datasets=tuple(one.used() for one in datasets.values()),
+        datasets=tuple(
+            msgspec.structs.replace(one.used(), place=without_home(one.place))
+            for one in datasets.values()
+        ),
         worker_environment={
-            cell.id: without_home(
-                worker_environment(
+            cell.id: {
+                name: without_home(value)
+                for name, value in worker_environment(
                     catalogue.implementations[cell.framework], cell.settings, threads, device
-                )
-            )
+                ).items()
+            }
             for cell in cells
         },
     )
@@ -360,10 +364,9 @@ def git_commit(folder: Path) -> str | None:
         return None
 
 
-def without_home(variables: Mapping[str, str]) -> dict[str, str]:
-    """``variables`` with ``~`` for the user's home folder: reports are shown to others."""
-    home = str(Path.home())
-    return {name: value.replace(home, "~") for name, value in variables.items()}
+def without_home(text: str) -> str:
+    """``text`` with ``~`` for the user's home folder: reports are shown to others."""
+    return text.replace(str(Path.home()), "~")
 
 
 def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
