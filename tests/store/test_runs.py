@@ -59,7 +59,9 @@ def test_a_torn_last_line_is_left_out_and_cut_off_by_the_next_writer(tmp_path, m
         writer.append_event(Failure(at=2.0, cell="c", phase="p", reason="r"))
     path = tmp_path / "r" / "trials.jsonl"
     path.write_bytes(path.read_bytes()[:-cut])
-    assert read_run(tmp_path / "r").events[-1] in (SKIP, *read_run(tmp_path / "r").events[2:])
+    # Where only the line's end was cut, what it says is whole.
+    kinds = [type(event) for event in read_run(tmp_path / "r").events]
+    assert kinds == ([Header, Skip, Failure] if cut == 1 else [Header, Skip])
     with RunWriter(tmp_path / "r") as writer:
         writer.append_event(RunFinished(at=3.0, exit_code=0))
     events = read_run(tmp_path / "r").events
