@@ -7,12 +7,13 @@ leads from an empty folder to a verified LeNet.
 Canonical arrays, the same for every framework (an adapter converts them to its own layout, outside
 every clock):
 
-* images: (S, B, C, H, W) float32 in [0, 1]: S steps of B images each
+* images: (S, B, C, H, W) float32 in [0, 1]: S steps of B images each, C, H and W the model's
 * labels: (S, B) int64 in [0, 10)
 * convolution kernels: (out, in, height, width); their biases: (out,)
 * dense kernels: (out, in), inputs flattened in C, H, W order, W running fastest; biases: (out,)
-* parameter names: ``<layer name>.weight`` and ``<layer name>.bias``, as ``Model.parameter_shapes``
-  gives them
+* BatchNorm: weight (γ), bias (β), running_mean and running_var, each (C,)
+* names: ``<layer name>.weight`` and so on, as ``Model.weight_shapes`` gives them; dots in a layer's
+  name show the nesting
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from impls.definition import Model
 
 Weights = Mapping[str, NDArray[Any]]
-"""Canonical name → array in the canonical layout."""
+"""Canonical name → array in the canonical layout: parameters and running statistics."""
 
 
 class Sgd(
@@ -71,6 +72,10 @@ MomentumFormula = Literal["rate-outside", "rate-inside"]
 """``rate-outside``: b ← μ·b + g, w ← w − lr·b. ``rate-inside``: b ← μ·b − lr·g, w ← w + b.
 The same numbers while the rate is constant, up to rounding."""
 
+VarianceFormula = Literal["biased", "unbiased"]
+"""What moves BatchNorm's running variance: Σ(x−mean)² ÷ n (``biased``) or ÷ (n−1), n = N·H·W. What
+the batch itself is normalized with is biased everywhere."""
+
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an adapter needs to build one model."""
@@ -84,10 +89,29 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """``cpu``, ``gpu`` or ``gpu:N``."""
     threads: int
     """CPU threads that the framework may use for one operation."""
+    seed: int = 0
+    """Of whatever the framework draws by itself: dropout masks, a loader's shuffling."""
+    dropout: bool = True
+    """False: dropout layers pass everything on. Masks can't be matched, so parity is shown so."""
     adam_formula: AdamFormula = "epsilon"
     """Read by the reference alone, which computes whichever formula it is asked for."""
     momentum_formula: MomentumFormula = "rate-outside"
     """Likewise."""
+    variance_formula: VarianceFormula = "biased"
+    """Likewise."""
+
+
+class LayerLine(NamedTuple):
+    """One layer as the framework describes it."""
+
+    name: str
+    """Canonical layer name; empty where the layer has no parameters."""
+    kind: str
+    """The framework's own name of it: ``Conv2d``."""
+    output_shape: tuple[int, ...]
+    """Of one image, in the framework's own layout, batch dimension left out."""
+    parameters: int
+    """How many values training changes by gradients."""
 
 
 class Metrics(NamedTuple):
@@ -111,7 +135,7 @@ class Adapter(Protocol):
         """The model holds exactly ``weights`` (float32), the optimizer is as new, metrics are 0."""
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """The model's parameters on the host, in the canonical names, order and layout."""
+        """Parameters and running statistics on the host, in canonical names, order and layout."""
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
         """The batches on the device, ready to train on; any object of the adapter's own.
@@ -142,3 +166,35 @@ class Adapter(Protocol):
 
     def device(self) -> str:
         """Where the parameters really live, asked of the framework: ``cpu`` or ``gpu:N``."""
+
+    def layers(self) -> list[LayerLine]:
+        """The framework's own layers in the order of the forward pass, as it calls and sees them.
+
+        Read from the live model, not from ``Setup.model``; layers that hold others are left out.
+        """
+
+
+class LoadingAdapter(Adapter, Protocol):
+    """An adapter that can also feed itself with its framework's own data loader (optional).
+
+    An implementation whose ``impl.toml`` lists ``inputs = ["resident", "loader"]`` offers it.
+    """
+
+    def open_loader(
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+    ) -> None:
+        """The framework's data loader is set up over the training set as its tutorials do it.
+
+        ``images``: (N, H, W); ``labels``: (N,). Each epoch goes through all of them once, in an
+        order that the framework shuffles by itself from ``Setup.seed``, in batches of
+        ``Setup.batch_size``, the last one partial. Pixels become float32 in [0, 1]; images of
+        another size than the model's are resized as the framework's tutorials do. ``workers``: the
+        loader's own processes or threads beside the main one; 0 is none.
+        """
+
+    def train_from_loader(self, steps: int) -> None:
+        """One optimizer step for each of the next ``steps`` batches has been issued, as ``train``.
+
+        Where an epoch ends, the next one begins; nothing that the loader has at hand is lost
+        between calls.
+        """

@@ -51,7 +51,14 @@ def read_files(folder: Path, entry: Entry) -> Arrays:
         assert path is not None
         content = verified_content(path, expected[field])
         arrays[field] = read_idx(content, 3 if field.endswith("images") else 1, str(path))
-    return Arrays(**arrays)
+    return _split(Arrays(**arrays), entry) if entry.split_of else Arrays(**arrays)
+
+
+def _split(whole: Arrays, entry: Entry) -> Arrays:
+    """The first and the last training examples of ``whole``, as many as ``entry`` says."""
+    train, test = slice(entry.train_examples), slice(-entry.test_examples, None)
+    images, labels = whole.train_images, whole.train_labels
+    return Arrays(images[train], labels[train], images[test], labels[test])
 
 
 def verified_content(path: Path, sha256: str) -> bytes:

@@ -60,8 +60,8 @@ class DatasetInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset and all its sources, in the order in which they are asked."""
 
     name: str
-    sha256: str
-    """As ``Hashes.data``."""
+    sha256: str | None
+    """As ``Hashes.data``; nothing where only its files tell, and none have been prepared yet."""
     train_examples: int
     test_examples: int
     sources: tuple[SourceInfo, ...]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.datasets.arrays import digest_of_dataset
 from harness.datasets.catalogue import CATALOGUE, Entry, named_entry, read_catalogue
 from harness.datasets.download import Limits, Mirrors
 from harness.datasets.files import FILE_NAMES, missing_files, read_files
@@ -15,10 +16,12 @@ from harness.datasets.prepared import (
     cache_folder,
     discard,
     download_folder,
+    folder_state,
     locked,
     prepare,
     prepared_folder,
     prepared_state,
+    recorded_digest,
 )
 from harness.datasets.records import Dataset, DatasetInfo, Progress, Quiet, Source, SourceInfo
 from harness.errors import DataError
@@ -74,14 +77,19 @@ def dataset_info(
     entries = read_catalogue(catalogue)
     entry = named_entry(entries, name)
     sources = []
+    sha256 = entry.sha256
     folder = _user_folder(entry, data_dir)
     if folder is not None:
         sources.append(_folder_info("data-dir", entry, folder))
     if entry.embedded is None:
-        place, state = str(prepared_folder(entry)), prepared_state(entry)
+        prepared, state = prepared_folder(entry), prepared_state(entry)
+        if state == "valid":
+            sha256 = sha256 or recorded_digest(prepared)
         detail = "the next search discards it" if state == "damaged" else ""
         sources.append(
-            SourceInfo(source="cache", dataset=name, place=place, state=state, detail=detail)
+            SourceInfo(
+                source="cache", dataset=name, place=str(prepared), state=state, detail=detail
+            )
         )
     if entry.system is not None:
         sources.append(_folder_info("system", entry, Path(entry.system)))
@@ -94,7 +102,7 @@ def dataset_info(
             sources.append(_folder_info("embedded", embedded, Path(embedded.embedded)))
     return DatasetInfo(
         name=name,
-        sha256=entry.sha256,
+        sha256=sha256,
         train_examples=entry.train_examples,
         test_examples=entry.test_examples,
         sources=tuple(sources),
@@ -113,19 +121,12 @@ class _Search:
         if user_folder is None and prepared_state(entry) == "valid":
             # Without the lock, so that a cache that can be read but not written serves.
             return _cached(entry)
-        try:
-            with locked(entry, self.progress):
-                if user_folder is not None:
-                    return self._from_user(entry, user_folder)
-                if entry.embedded is not None:
-                    return self._from_folder(entry, "embedded", Path(entry.embedded))
-                return self._from_cache(entry) or self._from_system(entry) or self._fetched(entry)
-        except OSError as error:
-            why = error.strerror or error
-            raise DataError(
-                f"The data cache {cache_folder(entry)} can't be written: {why}: make room there, "
-                "or set XDG_CACHE_HOME to a folder that you can write"
-            ) from None
+        with locked(cache_folder(entry), entry.name, self.progress):
+            if user_folder is not None:
+                return self._from_user(entry, user_folder)
+            if entry.embedded is not None:
+                return self._from_folder(entry, "embedded", Path(entry.embedded))
+            return self._from_cache(entry) or self._from_system(entry) or self._fetched(entry)
 
     def _from_user(self, entry: Entry, folder: Path) -> Dataset:
         try:
@@ -170,16 +171,16 @@ class _Search:
         except DataError:
             self.reasons += [f"{address}: {why}" for address, why in mirrors.failures.items()]
             return None
-        arrays = read_files(folder, entry)
-        dataset = _dataset(entry, "download", mirrors.useful[0], prepare(entry, arrays))
+        prepared = prepare(entry, read_files(folder, entry))
         shutil.rmtree(folder)
-        return dataset
+        return _dataset(entry, "download", mirrors.useful[0], prepared, recorded_digest(prepared))
 
     def _from_folder(self, entry: Entry, source: Source, folder: Path) -> Dataset:
         arrays = read_files(folder, entry)
-        if prepared_state(entry) != "valid":
+        prepared, sha256 = prepared_folder(entry), digest_of_dataset(*arrays)
+        if folder_state(prepared, sha256) != "valid":
             prepare(entry, arrays)
-        return _dataset(entry, source, str(folder), prepared_folder(entry))
+        return _dataset(entry, source, str(folder), prepared, sha256)
 
 
 def _user_folder(entry: Entry, data_dir: Path | None) -> Path | None:
@@ -190,23 +191,25 @@ def _user_folder(entry: Entry, data_dir: Path | None) -> Path | None:
     if not named:
         return None
     folder = Path(named).expanduser().resolve()
-    return folder / entry.name if (folder / entry.name).is_dir() else folder
+    inner = (folder / name for name in (entry.name, entry.split_of) if name is not None)
+    return next((one for one in inner if one.is_dir()), folder)
 
 
 def _cached(entry: Entry) -> Dataset:
     folder = prepared_folder(entry)
+    sha256 = entry.sha256 or recorded_digest(folder)
     if entry.embedded is not None:
-        return _dataset(entry, "embedded", entry.embedded, folder)
-    return _dataset(entry, "cache", str(folder), folder)
+        return _dataset(entry, "embedded", entry.embedded, folder, sha256)
+    return _dataset(entry, "cache", str(folder), folder, sha256)
 
 
-def _dataset(entry: Entry, source: Source, place: str, folder: Path) -> Dataset:
+def _dataset(entry: Entry, source: Source, place: str, folder: Path, sha256: str) -> Dataset:
     return Dataset(
         name=entry.name,
         source=source,
         place=place,
         folder=str(folder),
-        sha256=entry.sha256,
+        sha256=sha256,
         train_examples=entry.train_examples,
         test_examples=entry.test_examples,
     )

@@ -19,6 +19,7 @@ The first step takes 0.7 s compiled, 2.5 s with xla.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -29,11 +30,15 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from impls.adapter import Adam, Adapter, Metrics, Setup, Weights
+from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.keras.loader import Loader
 from impls.keras.models import MODELS
+from impls.keras.training import FitTraining, Training, WrittenTraining
+
+MODES = ("eager", "compiled", "xla", "fit")
 
 
-def create(setup: Setup) -> Adapter:
+def create(setup: Setup) -> LoadingAdapter:
     """The adapter of ``setup``'s model on its device, with TensorFlow set to its threads.
 
     Raises ``ValueError``: unknown model or mode, or a device that is not there.
@@ -42,63 +47,45 @@ def create(setup: Setup) -> Adapter:
         raise ValueError(
             f"No keras model {setup.model.name!r}: expected one of {', '.join(MODELS)}"
         )
-    if setup.mode not in ("eager", "compiled", "xla"):
-        raise ValueError(f"No keras mode {setup.mode!r}: expected eager, compiled or xla")
+    if setup.mode not in MODES:
+        raise ValueError(f"No keras mode {setup.mode!r}: expected one of {', '.join(MODES)}")
     device = _device(setup.device)
     # TensorFlow refuses a change once it has started, even to the same number.
     if tf.config.threading.get_intra_op_parallelism_threads() != setup.threads:
         tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    # Dropout layers draw their own seeds from this one when they are made.
+    keras.utils.set_random_seed(setup.seed)
     with tf.device(device):
         return KerasAdapter(setup, device)
 
 
 class KerasAdapter:
-    """A Keras model, its optimizer and its sums on one device."""
+    """A Keras model and its optimizer on one device, in canonical weights and batches."""
 
     def __init__(self, setup: Setup, device: str) -> None:
+        self._setup = setup
         self._device = device
-        self._shapes = setup.model.parameter_shapes()
         self._model = MODELS[setup.model.name]()
-        self._loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none")
+        if not setup.dropout:
+            for layer in self._model.layers:
+                if isinstance(layer, keras.layers.Dropout):
+                    layer.rate = 0.0
+        self._variables = _variables(self._model, list(setup.model.weight_shapes()))
         self._optimizer = _optimizer(setup)
         self._optimizer.build(self._model.trainable_variables)
         self._new_state = [variable.numpy() for variable in self._optimizer.variables]
-        # float64, as a float32 sum over an epoch would be off in the sixth digit.
-        self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self._correct = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._examples = 0
-        self._step, self._steps, self._forward = self._one_step, self._all_steps, self._inference
-        if setup.mode != "eager":
-            self._compile(xla=setup.mode == "xla")
-
-    def _compile(self, *, xla: bool) -> None:
-        """Training and inference are graphs of one trace, whatever the number and size of batches.
-
-        ``jit_compile`` is never left to "auto", which changes with the device. XLA compiles the
-        step and not the loop around it, as a step inside its own loops takes four times longer.
-        """
-        image = self._model.input_shape[1:]
-        if xla:
-            self._step = tf.function(self._one_step, jit_compile=True)
-        self._steps = tf.function(
-            self._all_steps,
-            input_signature=[
-                tf.TensorSpec([None, None, *image], tf.float32),
-                tf.TensorSpec([None, None], tf.int64),
-            ],
-            jit_compile=False,
+        self._training: Training = (
+            FitTraining(self._model, self._optimizer)
+            if setup.mode == "fit"
+            else WrittenTraining(self._model, self._optimizer, setup.mode)
         )
-        self._forward = tf.function(
-            self._inference,
-            input_signature=[tf.TensorSpec([None, *image], tf.float32)],
-            jit_compile=xla,
-        )
+        self._loader: Loader | None = None
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
-        for name, (variable, field) in self._parameters().items():
+        for name, (variable, field) in self._variables.items():
             # (out, C, H, W), whether a convolution or what a dense layer sees of a flattened image.
             array = np.asarray(weights[name], dtype=np.float32).reshape(-1, *field)
             variable.assign(array.transpose(2, 3, 1, 0).reshape(variable.shape))
@@ -109,23 +96,46 @@ class KerasAdapter:
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Canonical name → float32 array on the host, a copy."""
+        shapes = self._setup.model.weight_shapes()
         arrays: dict[str, NDArray[Any]] = {}
-        for name, (variable, (channels, height, width)) in self._parameters().items():
+        for name, (variable, (channels, height, width)) in self._variables.items():
             array = variable.numpy().reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
-            arrays[name] = np.ascontiguousarray(array.reshape(self._shapes[name]))
+            arrays[name] = np.ascontiguousarray(array.reshape(shapes[name]))
         return arrays
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
-        """(S, B, H, W, C) float32 and (S, B) int64 tensors on the device."""
+        """(S, B, H, W, C) float32 and (S, B) int64 on the device, as the mode takes them."""
         with tf.device(self._device):
-            return tf.constant(images.transpose(0, 1, 3, 4, 2)), tf.constant(labels)
+            return self._training.stage(images.transpose(0, 1, 3, 4, 2), labels)
 
     def train(self, batches: Any) -> None:
         """One optimizer step per batch has been issued, and its loss and hits are added up."""
-        images, labels = batches
         with tf.device(self._device):
-            self._steps(images, labels)
-        self._examples += labels.shape[0] * labels.shape[1]
+            self._training.train(batches)
+
+    def open_loader(
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+    ) -> None:
+        """A ``tf.data`` pipeline over (N, H, W) images and (N,) labels stands; see ``Loader``."""
+        _, height, width = self._setup.model.input_shape
+        self._loader = Loader(
+            images,
+            labels,
+            size=(height, width),
+            batch_size=self._setup.batch_size,
+            seed=self._setup.seed,
+            workers=workers,
+        )
+
+    def train_from_loader(self, steps: int) -> None:
+        """One optimizer step for each of the pipeline's next ``steps`` batches has been issued.
+
+        Raises ``RuntimeError``: no loader is open.
+        """
+        if self._loader is None:
+            raise RuntimeError("No loader is open, expected one: call open_loader first")
+        with tf.device(self._device):
+            self._training.train_from(self._loader, steps)
 
     def synchronize(self) -> None:
         """All work issued so far is finished."""
@@ -133,70 +143,67 @@ class KerasAdapter:
 
     def take_metrics(self) -> Metrics:
         """The sums since the last call; they start again at 0."""
-        metrics = Metrics(float(self._loss_sum.numpy()), int(self._correct.numpy()), self._examples)
-        self._loss_sum.assign(0.0)
-        self._correct.assign(0)
-        self._examples = 0
-        return metrics
+        return self._training.take_metrics()
 
     def evaluate(self, batches: Any) -> Metrics:
         """Loss and accuracy over the staged batches in inference mode."""
-        loss_sum, hits, examples = 0.0, 0, 0
-        for images, labels in zip(*batches, strict=True):
-            logits = self._forward(images)
-            loss_sum += float(tf.reduce_sum(self._loss(labels, logits)))
-            hits += int(_hits(labels, logits))
-            examples += len(labels)
-        return Metrics(loss_sum, hits, examples)
+        with tf.device(self._device):
+            return self._training.evaluate(batches)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
         """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
         with tf.device(self._device):
-            batch = tf.constant(images.transpose(0, 2, 3, 1))
-        logits: NDArray[Any] = self._forward(batch).numpy()
-        return logits
+            return np.asarray(self._training.logits(images.transpose(0, 2, 3, 1)))
 
     def device(self) -> str:
         """``cpu`` or ``gpu:N``, asked of the first parameter."""
         kind, index = self._model.trainable_variables[0].value.device.split(":")[-2:]
         return "cpu" if kind == "CPU" else f"gpu:{index}"
 
-    def _all_steps(self, images: Any, labels: Any) -> None:
-        """A step per batch; traced, the loop becomes a loop of the graph."""
-        for index in tf.range(tf.shape(images)[0]):
-            self._step(images[index], labels[index])
-
-    def _one_step(self, images: Any, labels: Any) -> None:
-        variables = self._model.trainable_variables
-        with tf.GradientTape() as tape:
-            logits = self._model(images, training=True)
-            losses = self._loss(labels, logits)
-            loss = tf.reduce_mean(losses)
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
-        self._loss_sum.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
-        self._correct.assign_add(_hits(labels, logits))
-
-    def _inference(self, images: Any) -> Any:
-        return self._model(images, training=False)
-
-    def _parameters(self) -> dict[str, tuple[Any, tuple[int, int, int]]]:
-        """Canonical name → variable, and the (C, H, W) that one output looks at; a bias at 1."""
-        parameters: dict[str, tuple[Any, tuple[int, int, int]]] = {}
-        flattened = None
-        for layer in self._model.layers:
-            if isinstance(layer, keras.layers.Flatten):
-                flattened = layer.input.shape[1:]
-            elif isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-                height, width, channels = flattened or (1, 1, *layer.kernel.shape[:-1])[-3:]
-                parameters[f"{layer.name}.weight"] = (layer.kernel, (channels, height, width))
-                parameters[f"{layer.name}.bias"] = (layer.bias, (1, 1, 1))
-                flattened = None
-        return parameters
+    def layers(self) -> list[LayerLine]:
+        """Keras's layers in the order of ``Model.layers``; one with an activation counts as one."""
+        return [
+            LayerLine(
+                name=layer.name.replace("_", ".") if layer.trainable_variables else "",
+                kind=type(layer).__name__,
+                output_shape=tuple(layer.output.shape[1:]),
+                parameters=sum(math.prod(each.shape) for each in layer.trainable_variables),
+            )
+            for layer in self._model.layers
+            if not isinstance(layer, keras.layers.InputLayer)
+        ]
 
 
-def _hits(labels: Any, logits: Any) -> Any:
-    """The number of examples, int64, whose largest logit is the label's."""
-    return tf.math.count_nonzero(tf.argmax(logits, axis=1) == labels)
+KERNELS = {"weight": "kernel", "bias": "bias"}
+STATISTICS = {
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+"""The canonical name of a layer's variable → Keras's."""
+
+
+def _variables(model: Any, names: list[str]) -> dict[str, tuple[Any, tuple[int, int, int]]]:
+    """Each of ``names`` → its variable, and the (C, H, W) that one output looks at; a vector, 1.
+
+    A dense layer behind a ``Flatten`` looks at an image, whose values stand in another order here.
+    """
+    images = {
+        id(layer.output): layer.input.shape[1:]
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Flatten)
+    }
+    variables: dict[str, tuple[Any, tuple[int, int, int]]] = {}
+    for name in names:
+        owner, _, part = name.rpartition(".")
+        layer = model.get_layer(owner.replace(".", "_"))
+        normalizes = isinstance(layer, keras.layers.BatchNormalization)
+        variable = getattr(layer, (STATISTICS if normalizes else KERNELS)[part])
+        looked_at = images.get(id(layer.input), variable.shape[:-1]) if part == "weight" else ()
+        height, width, channels = (1, 1, 1, *looked_at)[-3:]
+        variables[name] = variable, (channels, height, width)
+    return variables
 
 
 def _optimizer(setup: Setup) -> Any:

@@ -19,23 +19,23 @@ The first compiled step takes 36 s with an empty cache (PyTorch's headers are co
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import sysconfig
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from torch.nn import functional
 
-from impls.adapter import Adam, Adapter, Metrics, Setup, Weights
+from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.pytorch.loader import endless_batches
+from impls.pytorch.machine import device_named, require_compiler
 from impls.pytorch.models import MODELS
 
 
-def create(setup: Setup) -> Adapter:
+def create(setup: Setup) -> LoadingAdapter:
     """The adapter of ``setup``'s model on its device, with PyTorch set to its threads.
 
     Raises ``ValueError``: unknown model or mode, a device that is not there, no C++ compiler.
@@ -47,8 +47,8 @@ def create(setup: Setup) -> Adapter:
     if setup.mode not in ("eager", "compiled"):
         raise ValueError(f"No pytorch mode {setup.mode!r}: expected eager or compiled")
     if setup.mode == "compiled":
-        _require_compiler()
-    device = _device(setup.device)
+        require_compiler()
+    device = device_named(setup.device)
     torch.set_num_threads(setup.threads)
     # Full float32 everywhere: cuDNN's convolutions would use TF32 unasked.
     # https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
@@ -62,8 +62,13 @@ class PytorchAdapter:
     """A PyTorch model, its optimizer and its sums on one device."""
 
     def __init__(self, setup: Setup, device: Any) -> None:
+        self._setup = setup
         self._device = device
         self._model = MODELS[setup.model.name]().to(device)
+        if not setup.dropout:
+            for module in self._model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = 0.0
         if device.type == "cpu":
             # In the default layout max-pooling isn't vectorized on a CPU.
             # https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html
@@ -73,16 +78,21 @@ class PytorchAdapter:
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._examples = 0
+        self._loaded: Iterator[tuple[Any, Any]] = iter(())
         self._forward = _forward
         if setup.mode == "compiled":
             # A batch of another size is compiled once more, instead of all being made dynamic.
             self._forward = torch.compile(_forward, dynamic=False)
 
     def load_weights(self, weights: Weights) -> None:
-        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
-        with torch.no_grad():
-            for name, parameter in self._model.named_parameters():
-                parameter.copy_(torch.from_numpy(np.array(weights[name], dtype=np.float32)))
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0.
+
+        Dropout masks start again from ``Setup.seed``.
+        """
+        self._model.load_state_dict(
+            {name: torch.from_numpy(np.array(w, np.float32)) for name, w in weights.items()}
+        )
+        torch.manual_seed(self._setup.seed)
         # In place: a new optimizer, or new state tensors, would be compiled anew.
         for state in self._optimizer.state.values():
             for value in state.values():
@@ -92,9 +102,12 @@ class PytorchAdapter:
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Canonical name → float32 array on the host, a copy."""
+        state = self._model.state_dict()
+        # PyTorch also counts batches, for running statistics without a momentum.
         return {
-            name: parameter.detach().cpu().numpy().copy()
-            for name, parameter in self._model.named_parameters()
+            name: tensor.cpu().numpy().copy()
+            for name, tensor in state.items()
+            if not name.endswith("num_batches_tracked")
         }
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
@@ -111,13 +124,29 @@ class PytorchAdapter:
         """One optimizer step per pair has been issued, and its loss and hits are added up."""
         self._model.train()
         for images, labels in batches:
-            self._optimizer.zero_grad(set_to_none=True)
-            loss, correct = self._forward(self._model, images, labels)
-            loss.backward()
-            self._optimizer.step()
-            self._loss_sum.add_(loss.detach(), alpha=len(labels))
-            self._correct.add_(correct)
-            self._examples += len(labels)
+            self._step(images, labels)
+
+    def open_loader(
+        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+    ) -> None:
+        """torchvision's ``DataLoader`` chain is set up over the (N, H, W) images; see loader.py."""
+        self._loaded = endless_batches(images, labels, self._setup, workers)
+
+    def train_from_loader(self, steps: int) -> None:
+        """One optimizer step for each of the loader's next ``steps`` batches has been issued."""
+        self._model.train()
+        for images, labels in islice(self._loaded, steps):
+            self._step(images.to(self._device), labels.to(self._device))
+
+    def _step(self, images: Any, labels: Any) -> None:
+        """One optimizer step has been issued, and its loss and hits are added up."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss, correct = self._forward(self._model, images, labels)
+        loss.backward()
+        self._optimizer.step()
+        self._loss_sum.add_(loss.detach(), alpha=len(labels))
+        self._correct.add_(correct)
+        self._examples += len(labels)
 
     def synchronize(self) -> None:
         """All work issued so far is finished; on a CPU it always is."""
@@ -157,6 +186,24 @@ class PytorchAdapter:
         device = next(self._model.parameters()).device
         return "cpu" if device.type == "cpu" else f"gpu:{device.index}"
 
+    def layers(self) -> list[LayerLine]:
+        """Modules without children, in the order in which one image of zeros meets them."""
+        lines: list[LayerLine] = []
+        names = {module: name for name, module in self._model.named_modules()}
+
+        def note(module: Any, _inputs: Any, output: Any) -> None:
+            parameters = sum(parameter.numel() for parameter in module.parameters())
+            name = names[module] if parameters else ""
+            shape = tuple(output.shape[1:])
+            lines.append(LayerLine(name, type(module).__name__, shape, parameters))
+
+        leaves = [module for module in names if not any(module.children())]
+        hooks = [module.register_forward_hook(note) for module in leaves]
+        self.logits(np.zeros((1, *self._setup.model.input_shape), np.float32))
+        for hook in hooks:
+            hook.remove()
+        return lines
+
 
 def _forward(model: Any, images: Any, labels: Any) -> tuple[Any, Any]:
     """Mean loss and number of hits of one batch, as scalars on the device."""
@@ -190,37 +237,3 @@ def _optimizer(setup: Setup, parameters: Any) -> Any:
         maximize=False,
         fused=True,
     )
-
-
-def _require_compiler() -> None:
-    """The C++ compiler and the Python headers, which torch.compile's kernels need, are there.
-
-    https://docs.pytorch.org/docs/stable/torch.compiler_faq.html
-    """
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if shutil.which(compiler) is None:
-        raise ValueError(
-            f"No C++ compiler for pytorch in mode compiled (found no {compiler}): "
-            "install g++, or use --mode eager"
-        )
-    header = Path(sysconfig.get_path("include"), "Python.h")
-    if not header.is_file():
-        raise ValueError(
-            f"No Python headers for pytorch in mode compiled (found no {header}): "
-            f"install python{sys.version_info[0]}.{sys.version_info[1]}-dev, or use --mode eager"
-        )
-
-
-def _device(name: str) -> Any:
-    """``cpu``, ``gpu`` or ``gpu:N`` as a ``torch.device`` that exists."""
-    kind, _, index = name.partition(":")
-    if name == "cpu":
-        return torch.device("cpu")
-    if kind != "gpu" or not (index or "0").isdigit():
-        raise ValueError(f"No pytorch device {name!r}: expected cpu, gpu or gpu:N")
-    if int(index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"No device {name!r}: PyTorch {torch.__version__} sees "
-            f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
-        )
-    return torch.device("cuda", int(index or 0))

@@ -1,4 +1,4 @@
-"""The oracle: models computed from their tables in NumPy float64, behind the ``Adapter``."""
+"""The oracle: models computed from their tables in NumPy, behind the ``Adapter``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impls.adapter import Adapter, Metrics, Setup, Weights
-from impls.reference.layers import Array, Backward, chain, softmax_cross_entropy
+from impls.adapter import Adapter, LayerLine, Metrics, Setup, Weights
+from impls.reference.layers import chain, softmax_cross_entropy
 from impls.reference.optimizers import new_optimizer
+from impls.reference.passes import Array, Context, Forward
 
-DTYPE = np.dtype(np.float64)
-"""Everything is computed in this type; layers and optimizers follow the arrays that they get."""
+DTYPES: dict[str, np.dtype[Any]] = {"eager": np.dtype("f8"), "float32": np.dtype("f4")}
+"""Mode → what everything is computed in; layers and optimizers follow the arrays that they get.
+
+``eager`` is the oracle. ``float32`` is there to measure what rounding alone does to it: the
+envelope that the tolerances of deep and normalized networks are set from.
+"""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images (B, C, H, W) and labels (B,) of one step."""
@@ -27,8 +32,8 @@ def create(setup: Setup) -> Adapter:
 
     Raises ``ValueError``: unknown mode or device.
     """
-    if setup.mode != "eager":
-        raise ValueError(f"No reference mode {setup.mode!r}: expected eager")
+    if setup.mode not in DTYPES:
+        raise ValueError(f"No reference mode {setup.mode!r}: expected {' or '.join(DTYPES)}")
     if setup.device != "cpu":
         raise ValueError(f"No reference device {setup.device!r}: expected cpu")
     return ReferenceAdapter(setup)
@@ -39,20 +44,25 @@ class ReferenceAdapter:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._weights = {
-            name: np.zeros(shape, DTYPE) for name, shape in setup.model.parameter_shapes().items()
-        }
-        self._optimizer = new_optimizer(setup)
-        self._metrics = Metrics(0.0, 0, 0)
+        self._dtype = DTYPES[setup.mode]
+        self.load_weights(
+            {name: np.zeros(shape) for name, shape in setup.model.weight_shapes().items()}
+        )
 
     def load_weights(self, weights: Weights) -> None:
-        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
-        self._weights = {name: np.array(weights[name], DTYPE) for name in self._weights}
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0.
+
+        Dropout masks start again from ``Setup.seed``.
+        """
+        self._weights = {
+            name: np.array(weights[name], self._dtype) for name in self._setup.model.weight_shapes()
+        }
         self._optimizer = new_optimizer(self._setup)
+        self._masks = np.random.default_rng(self._setup.seed) if self._setup.dropout else None
         self._metrics = Metrics(0.0, 0, 0)
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Canonical name → float64 array, a copy."""
+        """Canonical name → array in the mode's dtype, a copy."""
         return {name: array.copy() for name, array in self._weights.items()}
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> list[Batch]:
@@ -62,10 +72,11 @@ class ReferenceAdapter:
     def train(self, batches: Iterable[Batch]) -> None:
         """One optimizer step per pair has been taken, and its loss and hits are added up."""
         for images, labels in batches:
-            logits, backward = self._forward(images)
+            logits, backward, statistics = self._forward(images, training=True)
             metrics, by_logits = _metrics(logits, labels)
             _, gradients = backward(by_logits)
             self._optimizer.step(self._weights, gradients)
+            self._weights.update(statistics)
             self._metrics = _sum(self._metrics, metrics)
 
     def synchronize(self) -> None:
@@ -84,16 +95,26 @@ class ReferenceAdapter:
         return total
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """(B, 10) float64 logits of (B, C, H, W) images in inference mode."""
-        return self._forward(images)[0]
+        """(B, 10) logits of (B, C, H, W) images in inference mode, in the mode's dtype."""
+        return self._forward(images, training=False).outputs
 
     def device(self) -> str:
         """``cpu``: NumPy knows no other."""
         return "cpu"
 
-    def _forward(self, images: NDArray[np.float32]) -> tuple[Array, Backward]:
-        """(B, 10) logits, and the way from their gradient to that of every parameter."""
-        return chain(self._setup.model.layers, images.astype(DTYPE), self._weights)
+    def layers(self) -> list[LayerLine]:
+        """The layers of the table that is computed, as it calls them."""
+        lines = []
+        for layer, shape, output_shape in self._setup.model.elementary_steps():
+            parameters = [self._weights[name].size for name in layer.parameter_shapes(shape)]
+            name = getattr(layer, "name", "")
+            lines.append(LayerLine(name, type(layer).__name__, output_shape, sum(parameters)))
+        return lines
+
+    def _forward(self, images: NDArray[np.float32], *, training: bool) -> Forward:
+        """(B, 10) logits, and what training goes on with."""
+        context = Context(self._weights, training, self._masks, self._setup.variance_formula)
+        return chain(self._setup.model.layers, images.astype(self._dtype), context)
 
 
 def _metrics(logits: Array, labels: NDArray[np.int64]) -> tuple[Metrics, Array]:

@@ -2,55 +2,74 @@
 
 A layer is a function that returns its outputs together with the function that takes a gradient
 back through it (reverse-mode differentiation: Griewank and Walther, Evaluating Derivatives, 2008,
-chapter 3). A new layer is one such function and one ``case`` in ``forward``; a layer made of
-others, such as a residual block, calls ``chain`` for its inside.
-
-All arrays of one pass share one float dtype, written ``float`` below: that of inputs and weights.
+chapter 3), and the running statistics that it moved. A new layer is one such function and one
+``case`` in ``forward``; one made of others, such as ``residual``, calls ``chain`` for its inside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from impls.adapter import Weights
-from impls.definition import Conv, Dense, Flatten, Layer, MaxPool, Sigmoid
+from impls.definition import (
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Dense,
+    DenseConnection,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    MaxPool,
+    Relu,
+    Residual,
+    Sigmoid,
+)
+from impls.reference.normalization import batch_norm
+from impls.reference.passes import Array, Backward, Context, Forward, Gradients
+from impls.reference.windows import average_pool, conv, global_average_pool, max_pool
 
-Array = NDArray[Any]
-Gradients = dict[str, Array]
-"""Canonical parameter name → gradient, in the parameter's shape."""
 
-Backward = Callable[[Array], tuple[Array, Gradients]]
-"""Gradient by the outputs in; gradient by the inputs and gradients by the parameters out."""
-
-Forward = tuple[Array, Backward]
-
-
-def forward(layer: Layer, inputs: Array, weights: Weights) -> Forward:
-    """The outputs of ``layer`` for a batch of ``inputs``, and its way back."""
+def forward(layer: Layer, inputs: Array, context: Context) -> Forward:
+    """What ``layer`` makes of a batch of ``inputs``."""
     match layer:
         case Conv():
-            return conv(layer, inputs, weights)
+            return conv(layer, inputs, context)
         case MaxPool():
             return max_pool(layer, inputs)
+        case AveragePool():
+            return average_pool(layer, inputs)
+        case GlobalAveragePool():
+            return global_average_pool(inputs)
         case Sigmoid():
             return sigmoid(inputs)
+        case Relu():
+            return relu(inputs)
+        case Dropout():
+            return dropout(layer, inputs, context)
+        case BatchNorm():
+            return batch_norm(layer, inputs, context)
         case Flatten():
             return flatten(inputs)
         case Dense():
-            return dense(layer, inputs, weights)
+            return dense(layer, inputs, context)
+        case Residual():
+            return residual(layer, inputs, context)
+        case DenseConnection():
+            return dense_connection(layer, inputs, context)
 
 
-def chain(layers: Iterable[Layer], inputs: Array, weights: Weights) -> Forward:
-    """The outputs of ``layers``, each fed with the one before, and the way back through all."""
+def chain(layers: Iterable[Layer], inputs: Array, context: Context) -> Forward:
+    """What ``layers`` make of ``inputs``, each fed with what comes out of the one before."""
     steps_back: list[Backward] = []
+    statistics: dict[str, Array] = {}
     for layer in layers:
-        inputs, step_back = forward(layer, inputs, weights)
+        inputs, step_back, moved = forward(layer, inputs, context)
         steps_back.append(step_back)
+        statistics.update(moved)
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
         gradients: Gradients = {}
@@ -59,58 +78,34 @@ def chain(layers: Iterable[Layer], inputs: Array, weights: Weights) -> Forward:
             gradients.update(of_parameters)
         return gradient, gradients
 
-    return inputs, backward
+    return Forward(inputs, backward, statistics)
 
 
-def conv(layer: Conv, inputs: Array, weights: Weights) -> Forward:
-    """(N, C, H, W) float in, (N, channels, H', W') float out: cross-correlation plus bias.
-
-    Every window becomes a column, so that the sums of products are one matrix product (im2col:
-    Chellapilla, Puri and Simard, High Performance Convolutional Neural Networks, 2006, section 2).
-    """
-    weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
-    kernels = weight.reshape(len(weight), -1)  # (channels, C·k·k)
-    edge = (layer.padding, layer.padding)
-    padded = np.pad(inputs, ((0, 0), (0, 0), edge, edge))
-    windows = _windows(padded, layer.kernel, layer.stride)
-    count, depth, height, width = windows.shape[:4]
-    # (N, C·k·k, H'·W')
-    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(count, kernels.shape[1], height * width)
-    outputs = kernels @ columns + bias[:, np.newaxis]
+def residual(layer: Residual, inputs: Array, context: Context) -> Forward:
+    """The sum of what both ways make of ``inputs``; the gradient comes back along both."""
+    long_way = chain(layer.layers, inputs, context)
+    shortcut = chain(layer.shortcut, inputs, context)
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
-        by_output = gradient.reshape(count, len(weight), height * width)
-        by_weight = np.matmul(by_output, columns.transpose(0, 2, 1)).sum(axis=0)
-        by_column = (kernels.T @ by_output).reshape(
-            count, depth, layer.kernel, layer.kernel, height, width
-        )
-        by_padded = _summed_windows(by_column, padded.shape, layer.stride)
-        rows, columns_kept = (slice(layer.padding, layer.padding + n) for n in inputs.shape[2:])
-        return by_padded[:, :, rows, columns_kept], {
-            f"{layer.name}.weight": by_weight.reshape(weight.shape),
-            f"{layer.name}.bias": gradient.sum(axis=(0, 2, 3)),
-        }
+        by_inputs, gradients = long_way.backward(gradient)
+        by_same_inputs, more = shortcut.backward(gradient)
+        return by_inputs + by_same_inputs, gradients | more
 
-    return outputs.reshape(count, len(weight), height, width), backward
+    statistics = {**long_way.statistics, **shortcut.statistics}
+    return Forward(long_way.outputs + shortcut.outputs, backward, statistics)
 
 
-def max_pool(layer: MaxPool, inputs: Array) -> Forward:
-    """(N, C, H, W) float in, (N, C, H', W') float out: the largest value of each window."""
-    windows = _windows(inputs, layer.size, layer.stride)
-    count, depth, height, width = windows.shape[:4]
-    flat = windows.transpose(0, 1, 4, 5, 2, 3).reshape(count, depth, -1, height, width)
-    # argmax takes the first of equals, and so do PyTorch, MXNet and TensorFlow (with and without
-    # XLA) on a CPU: the whole gradient goes to the first maximum in row-major order. Equals are
-    # common, as in a black background.
-    largest = flat.argmax(axis=2)[:, :, np.newaxis]
+def dense_connection(layer: DenseConnection, inputs: Array, context: Context) -> Forward:
+    """(N, C, H, W) float in, (N, C + C', H, W) float out: ``inputs``, then what is made of them."""
+    depth = inputs.shape[1]
+    inside = chain(layer.layers, inputs, context)
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
-        by_flat = np.zeros_like(flat)
-        np.put_along_axis(by_flat, largest, gradient[:, :, np.newaxis], axis=2)
-        by_window = by_flat.reshape(count, depth, layer.size, layer.size, height, width)
-        return _summed_windows(by_window, inputs.shape, layer.stride), {}
+        by_inputs, gradients = inside.backward(gradient[:, depth:])
+        return gradient[:, :depth] + by_inputs, gradients
 
-    return np.take_along_axis(flat, largest, axis=2)[:, :, 0], backward
+    outputs = np.concatenate((inputs, inside.outputs), axis=1)
+    return Forward(outputs, backward, inside.statistics)
 
 
 def sigmoid(inputs: Array) -> Forward:
@@ -122,7 +117,33 @@ def sigmoid(inputs: Array) -> Forward:
     def backward(gradient: Array) -> tuple[Array, Gradients]:
         return gradient * outputs * (1 - outputs), {}
 
-    return outputs, backward
+    return Forward(outputs, backward)
+
+
+def relu(inputs: Array) -> Forward:
+    """max(x, 0), element by element, in any shape; at 0 the slope is 0."""
+    positive = inputs > 0
+
+    def backward(gradient: Array) -> tuple[Array, Gradients]:
+        return gradient * positive, {}
+
+    return Forward(np.maximum(inputs, 0), backward)
+
+
+def dropout(layer: Dropout, inputs: Array, context: Context) -> Forward:
+    """In training with masks, each value 0 or times 1 ÷ (1 − rate), in any shape; else itself.
+
+    Srivastava et al., Dropout, 2014, section 10: scaled in training, untouched in inference.
+    """
+    if not context.training or context.masks is None:
+        return Forward(inputs, lambda gradient: (gradient, {}))
+    kept = context.masks.random(inputs.shape) >= layer.rate
+    factors = kept.astype(inputs.dtype) / (1 - layer.rate)
+
+    def backward(gradient: Array) -> tuple[Array, Gradients]:
+        return gradient * factors, {}
+
+    return Forward(inputs * factors, backward)
 
 
 def flatten(inputs: Array) -> Forward:
@@ -131,12 +152,12 @@ def flatten(inputs: Array) -> Forward:
     def backward(gradient: Array) -> tuple[Array, Gradients]:
         return gradient.reshape(inputs.shape), {}
 
-    return inputs.reshape(len(inputs), -1), backward
+    return Forward(inputs.reshape(len(inputs), -1), backward)
 
 
-def dense(layer: Dense, inputs: Array, weights: Weights) -> Forward:
+def dense(layer: Dense, inputs: Array, context: Context) -> Forward:
     """(N, in) float in, (N, units) float out: x·Wᵀ + b."""
-    weight, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
+    weight, bias = context.weights[f"{layer.name}.weight"], context.weights[f"{layer.name}.bias"]
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
         return gradient @ weight, {
@@ -144,7 +165,7 @@ def dense(layer: Dense, inputs: Array, weights: Weights) -> Forward:
             f"{layer.name}.bias": gradient.sum(axis=0),
         }
 
-    return inputs @ weight.T + bias, backward
+    return Forward(inputs @ weight.T + bias, backward)
 
 
 def softmax_cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -158,21 +179,3 @@ def softmax_cross_entropy(logits: Array, labels: NDArray[np.int64]) -> tuple[Arr
     by_logits = powers / totals[:, np.newaxis]
     by_logits[examples, labels] -= 1
     return losses, by_logits / len(labels)
-
-
-def _windows(images: Array, size: int, stride: int) -> Array:
-    """(N, C, H, W) in, (N, C, H', W', size, size) out: a view of every window."""
-    every = sliding_window_view(images, (size, size), axis=(2, 3))
-    return every[:, :, ::stride, ::stride]
-
-
-def _summed_windows(windows: Array, shape: tuple[int, ...], stride: int) -> Array:
-    """(N, C, size, size, H', W') in, ``shape`` out: each window added where it was taken from."""
-    images = np.zeros(shape, windows.dtype)
-    size, _, height, width = windows.shape[2:]
-    for row in range(size):
-        for column in range(size):
-            rows = slice(row, row + stride * height, stride)
-            columns = slice(column, column + stride * width, stride)
-            images[:, :, rows, columns] += windows[:, :, row, column]
-    return images

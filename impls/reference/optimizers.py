@@ -45,6 +45,9 @@ class SgdSteps:
         """``weights`` have taken one step, in place."""
         rate, momentum = self._recipe.learning_rate, self._recipe.momentum
         for name, gradient in gradients.items():
+            if not momentum:
+                weights[name] -= rate * gradient
+                continue
             buffer = self._buffers.setdefault(name, np.zeros_like(gradient))
             buffer *= momentum
             if self._formula == "rate-outside":

@@ -70,6 +70,24 @@ class SmallDatasets:
         )
         return self.catalogue
 
+    def write_unpinned_catalogue(self, mirrors: Iterable[str] = ()) -> Path:
+        """``plain``, the files of ``small`` without a digest of them all, and ``part``, a split."""
+        self.catalogue.write_text(
+            "[plain]\ntrain_examples = 300\ntest_examples = 20\n"
+            f"mirrors = {json.dumps(list(mirrors))}\n{_hashes('plain', self.small)}"
+            '[part]\nsplit_of = "plain"\ntrain_examples = 250\ntest_examples = 50\n'
+        )
+        return self.catalogue
+
+    @property
+    def part(self) -> Arrays:
+        images, labels = self.small.train_images, self.small.train_labels
+        return Arrays(images[:250], labels[:250], images[250:], labels[250:])
+
+    def write_uncompressed_system(self) -> Path:
+        files = {FILE_NAMES[field]: idx_bytes(a) for field, a in self.small._asdict().items()}
+        return write_files(self.system, files)
+
     def write_system(self) -> Path:
         return write_files(self.system, self.files)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.datasets import arrays as module
 from harness.datasets.arrays import (
+    Arrays,
     array_path,
     digest_of_dataset,
+    digest_of_folder,
     digest_of_order,
     digest_of_weights,
     load_arrays,
+    rows_at,
 )
 from harness.paths import ROOT
 from tests.datasets.small_dataset import random_arrays
@@ -64,6 +69,99 @@ def test_arrays_are_mapped_read_only(tmp_path: Path) -> None:
     assert digest_of_dataset(*loaded) == digest_of_dataset(*arrays)
     with pytest.raises(ValueError, match="read-only"):
         loaded.train_labels[0] = 1
+
+
+def saved(folder: Path, arrays: Arrays) -> Path:
+    for field, array in arrays._asdict().items():
+        np.save(array_path(folder, field), array)
+    return folder
+
+
+def test_a_folder_has_the_digest_of_its_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = random_arrays(0)
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 1000)
+    assert digest_of_folder(saved(tmp_path, arrays)) == digest_of_dataset(*arrays)
+
+
+def test_a_folder_with_less_or_other_values_has_no_digest(tmp_path: Path) -> None:
+    labels = array_path(saved(tmp_path, random_arrays(0)), "test_labels")
+    os.truncate(labels, labels.stat().st_size - 3)
+    with pytest.raises(EOFError, match=r"test-labels\.npy is cut short: 3 bytes are missing"):
+        digest_of_folder(tmp_path)
+    np.save(labels, np.zeros(20, np.int64))
+    with pytest.raises(ValueError, match=r"test-labels\.npy holds int64, expected uint8"):
+        digest_of_folder(tmp_path)
+    labels.unlink()
+    with pytest.raises(FileNotFoundError):
+        digest_of_folder(tmp_path)
+
+
+@pytest.mark.parametrize("large_bytes", [0, 2**28])
+def test_rows_are_what_indexing_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_bytes: int
+) -> None:
+    monkeypatch.setattr(module, "_LARGE_BYTES", large_bytes)
+    arrays = random_arrays(0)
+    loaded = load_arrays(saved(tmp_path, arrays))
+    indices = np.random.RandomState(1).randint(0, 300, (5, 7)).astype(np.int32)
+    for mine, given in zip(loaded[:2], arrays[:2], strict=True):
+        for array in (mine, given, mine[::-1], mine[3:]):
+            inside = indices % len(array)
+            taken = rows_at(array, inside)
+            np.testing.assert_array_equal(taken, np.asarray(array)[inside])
+            assert taken.flags.writeable
+    assert rows_at(loaded.train_images, indices[:0]).shape == (0, 7, 28, 28)
+
+
+def test_rows_of_a_file_that_was_cut_short_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LARGE_BYTES", 0)
+    images = load_arrays(saved(tmp_path, random_arrays(0))).train_images
+    os.truncate(array_path(tmp_path, "train_images"), 28 * 28 * 299)
+    with pytest.raises(EOFError, match=r"train-images\.npy is cut short: row 299 is not there"):
+        rows_at(images, np.array([299]))
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import numpy as np
+from harness.datasets.arrays import digest_of_folder, load_arrays, rows_at
+
+def peak_mib():
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM:")).split()[1]) / 1024
+
+folder = Path(sys.argv[1])
+images = load_arrays(folder).train_images
+before = peak_mib()
+digest_of_folder(folder)
+order = np.random.RandomState(0).permutation(len(images)).reshape(-1, 100)
+for indices in order:
+    rows_at(images, indices)
+print(len(order), peak_mib() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_a_large_folder_is_hashed_and_gathered_from_without_becoming_resident(
+    tmp_path: Path,
+) -> None:
+    images = np.lib.format.open_memmap(  # 287 MiB that the file system need not even store
+        array_path(tmp_path, "train_images"), "w+", np.uint8, (6_000, 224, 224)
+    )
+    del images
+    few = random_arrays(0)._asdict()
+    for field in ("train_labels", "test_images", "test_labels"):
+        np.save(array_path(tmp_path, field), few[field])
+    command = [sys.executable, "-c", PEAK, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    gathered, grown_mib = done.stdout.split()
+    assert gathered == "60"
+    assert float(grown_mib) < 40
 
 
 def test_workers_get_no_harness_dependency_with_it() -> None:

@@ -4,14 +4,16 @@ import hashlib
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from harness import paths
 from harness.datasets.arrays import digest_of_dataset
-from harness.datasets.catalogue import named_entry, read_catalogue
+from harness.datasets.catalogue import Entry, named_entry, read_catalogue
 from harness.datasets.files import missing_files, read_files
 from harness.errors import UsageError
+from harness.spec.recipes import read_models
 from tests.datasets.small_dataset import SmallDatasets
 
 CATALOGUE = read_catalogue()
@@ -64,6 +66,37 @@ def test_the_embedded_subset_begins_the_full_set() -> None:
     for part, whole in zip(subset, first, strict=True):
         digest = hashlib.sha256(whole[: len(part)].tobytes()).hexdigest()
         assert hashlib.sha256(part.tobytes()).hexdigest() == digest
+
+
+def test_mnist_is_the_files_that_everyone_has() -> None:
+    mnist = CATALOGUE["mnist"]
+    assert mnist.files.train_images.startswith("ba891046e6505d7a")
+    assert mnist.files.train_labels.startswith("65a50cbbf4e906d7")
+    assert mnist.files.test_images.startswith("0fa7898d509279e4")
+    assert mnist.files.test_labels.startswith("ff7bcfd416de3373")
+    assert (mnist.train_examples, mnist.test_examples) == (60_000, 10_000)
+    assert (mnist.system, mnist.fallback) == (None, None)
+
+
+def test_a_split_has_its_wholes_sources_and_nothing_else_of_it() -> None:
+    whole, split = CATALOGUE["mnist"], CATALOGUE["mnist-50k"]
+    assert (split.files, split.mirrors) == (whole.files, whole.mirrors)
+    assert split.train_examples + split.test_examples == whole.train_examples == 60_000
+    assert (split.split_of, split.sha256, whole.split_of) == ("mnist", None, None)
+
+
+def test_a_split_of_nothing_is_no_entry(tmp_path: Path) -> None:
+    path = tmp_path / "datasets.toml"
+    path.write_text('[part]\nsplit_of = "whole"\ntrain_examples = 1\ntest_examples = 1\n')
+    with pytest.raises(msgspec.ValidationError, match="files"):
+        read_catalogue(path)
+
+
+@pytest.mark.parametrize("entry", [FULL, SUBSET], ids=lambda entry: entry.name)
+def test_the_bytes_of_every_size_that_a_model_takes_are_pinned(entry: Entry) -> None:
+    models = read_models(paths.BENCHMARKS / "models.toml").values()
+    sizes = {"{1}x{2}".format(*model.input_shape) for model in models}
+    assert sizes == {"28x28", *entry.resized}
 
 
 def test_an_unknown_name_gets_the_known_ones(datasets: SmallDatasets) -> None:

@@ -73,3 +73,12 @@ def test_a_file_that_may_not_be_read_is_named(datasets: SmallDatasets, tmp_path:
     (datasets.system / IMAGES).symlink_to(tmp_path / "nowhere")
     with pytest.raises(DataError, match=rf"got 3 of 4 files, expected {IMAGES}\.gz: put"):
         read_files(datasets.system, read_catalogue(datasets.catalogue)["small"])
+
+
+def test_a_split_takes_the_first_and_the_last_of_the_training_files(
+    datasets: SmallDatasets,
+) -> None:
+    folder = write_files(datasets.folder / "own", datasets.files)
+    entry = read_catalogue(datasets.write_unpinned_catalogue())["part"]
+    for part, expected in zip(read_files(folder, entry), datasets.part, strict=True):
+        np.testing.assert_array_equal(part, expected)

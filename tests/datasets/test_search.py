@@ -7,10 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.datasets.arrays import array_path, digest_of_dataset, load_arrays
+from harness.datasets.arrays import (
+    array_path,
+    digest_of_dataset,
+    digest_of_folder,
+    load_arrays,
+)
 from harness.datasets.catalogue import read_catalogue
 from harness.datasets.download import Limits
-from harness.datasets.prepared import prepared_folder
+from harness.datasets.prepared import prepared_folder, write_array, write_digest
 from harness.datasets.records import Dataset
 from harness.datasets.search import dataset_info, find_dataset
 from harness.errors import DataError, UsageError
@@ -260,3 +265,70 @@ def test_an_answer_about_sources_is_json(datasets: SmallDatasets) -> None:
             }
         ],
     }
+
+
+@pytest.mark.parametrize("name", ["plain", "part"])
+def test_without_a_digest_in_the_catalogue_the_files_lead_to_it(
+    find: Find, datasets: SmallDatasets, make_mirror: MakeMirror, tmp_path: Path, name: str
+) -> None:
+    mirror = make_mirror(datasets.files)
+    datasets.write_unpinned_catalogue([mirror.address])
+    expected = digest_of_dataset(*(datasets.small if name == "plain" else datasets.part))
+    assert dataset_info(name, catalogue=datasets.catalogue).sha256 is None
+    found = [find(name), find(name), find(name, write_files(tmp_path / "own", datasets.files))]
+    assert [dataset.source for dataset in found] == ["download", "cache", "data-dir"]
+    assert {dataset.sha256 for dataset in found} == {expected}
+    assert sorted(file for file, _ in mirror.requests) == sorted(datasets.files)
+    info = dataset_info(name, catalogue=datasets.catalogue)
+    assert info.sha256 == expected
+    assert (info.train_examples, info.test_examples) == (
+        found[0].train_examples,
+        found[0].test_examples,
+    )
+
+
+def test_a_split_is_found_in_the_folder_of_its_whole(
+    find: Find, datasets: SmallDatasets, tmp_path: Path
+) -> None:
+    datasets.write_unpinned_catalogue()
+    folder = write_files(tmp_path / "own" / "plain", datasets.files)
+    dataset = find("part", tmp_path / "own")
+    assert (dataset.place, dataset.train_examples, dataset.test_examples) == (str(folder), 250, 50)
+
+
+def test_a_damaged_cache_without_a_digest_is_discarded_aloud(
+    find: Find, datasets: SmallDatasets, make_mirror: MakeMirror
+) -> None:
+    datasets.write_unpinned_catalogue([make_mirror(datasets.files).address])
+    folder = Path(find("plain").folder)
+    os.truncate(array_path(folder, "train_images"), 1_000)
+    assert find("plain").source == "download"
+    assert find.listener.notes == [
+        f"The cached copy in {folder} was damaged and has been discarded"
+    ]
+
+
+def test_files_count_more_than_what_was_prepared_before(
+    find: Find, datasets: SmallDatasets, tmp_path: Path
+) -> None:
+    datasets.write_unpinned_catalogue()
+    own = write_files(tmp_path / "own", datasets.files)
+    folder = Path(find("plain", own).folder)
+    changed = datasets.small.train_labels.copy()
+    changed[0] ^= 1
+    write_array(folder, "train_labels", changed)
+    write_digest(folder, digest_of_folder(folder))
+    assert find("plain", own).sha256 == digest_of_dataset(*datasets.small)
+
+
+def test_what_is_not_to_be_had_and_has_no_stand_in_is_one_line(
+    find: Find, datasets: SmallDatasets, make_mirror: MakeMirror
+) -> None:
+    mirror = make_mirror({})
+    datasets.write_unpinned_catalogue([mirror.address])
+    with pytest.raises(DataError) as caught:
+        find("part")
+    assert str(caught.value) == (
+        f"part is not to be had (cache: missing; {mirror.address}: HTTP 404): connect to the "
+        "network, or name a folder that holds it with --data-dir"
+    )

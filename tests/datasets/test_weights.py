@@ -13,7 +13,8 @@ from harness.datasets.weights import initial_weights
 from harness.spec.recipes import Init, read_models
 from impls.definition import Conv, Dense, Flatten, Model, Sigmoid
 
-LENET = read_models(paths.BENCHMARKS / "models.toml")["lenet"]
+MODELS = read_models(paths.BENCHMARKS / "models.toml")
+LENET = MODELS["lenet"]
 INITS: tuple[Init, ...] = ("xavier", "fan-in-uniform")
 FANS = {"conv1": (25, 150), "conv2": (150, 400), "dense1": (256, 120), "dense2": (120, 84)}
 
@@ -41,13 +42,39 @@ def test_the_stream_is_frozen(init: Init, first: list[float], digest: str) -> No
     assert digest_of_weights(weights) == digest
 
 
+@pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("init", INITS)
-def test_names_order_and_shapes_are_canonical(init: Init) -> None:
-    weights = initial_weights(LENET, init, 0)
-    shapes = [(name, array.shape) for name, array in weights.items()]
-    assert shapes == list(LENET.parameter_shapes().items())
+def test_names_order_and_shapes_are_canonical(init: Init, name: str) -> None:
+    weights = initial_weights(MODELS[name], init, 0)
+    shapes = [(each, array.shape) for each, array in weights.items()]
+    assert shapes == list(MODELS[name].weight_shapes().items())
     assert {array.dtype for array in weights.values()} == {np.dtype(np.float32)}
-    assert sum(array.size for array in weights.values()) == 44_426
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_batch_norm_starts_as_the_identity_and_draws_nothing(init: Init) -> None:
+    plain, normalized = (initial_weights(MODELS[name], init, 5) for name in ("lenet", "lenet-bn"))
+    for name, array in normalized.items():
+        if name.startswith("bn"):
+            one = name.endswith((".weight", ".running_var"))
+            np.testing.assert_array_equal(array, np.full(array.shape, float(one)), err_msg=name)
+        else:
+            np.testing.assert_array_equal(array, plain[name], err_msg=name)
+
+
+def test_the_insides_of_blocks_are_drawn_by_their_own_fans() -> None:
+    """In the canonical order: the long way before the shortcut."""
+    weights = initial_weights(MODELS["resnet18"], "xavier", 1)
+    for layer, fan_in, fan_out in (
+        ("stage2.block1.conv1", 64 * 9, 128 * 9),
+        ("stage2.block1.shortcut", 64, 128),
+        ("stage4.block2.conv2", 512 * 9, 512 * 9),
+    ):
+        bound = math.sqrt(6 / (fan_in + fan_out))
+        assert np.abs(weights[f"{layer}.weight"]).max() == pytest.approx(bound, rel=0.01)
+    names = [name for name in weights if name.startswith("stage2.block1.") and ".bn" not in name]
+    layers = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    assert layers == [f"stage2.block1.{layer}" for layer in ("conv1", "conv2", "shortcut")]
 
 
 @pytest.mark.parametrize(("layer", "fans"), FANS.items())

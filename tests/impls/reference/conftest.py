@@ -1,8 +1,9 @@
-"""LeNet, its weights and a few batches, for the reference's tests."""
+"""Small models, their weights and a few batches, for the reference's tests."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,39 @@ from impls.definition import Model
 
 
 @pytest.fixture(scope="session")
-def lenet() -> Model:
-    return read_models(BENCHMARKS / "models.toml")["lenet"]
+def models() -> dict[str, Model]:
+    """Those whose images are small."""
+    known = read_models(BENCHMARKS / "models.toml")
+    return {name: model for name, model in known.items() if model.input_shape == (1, 28, 28)}
+
+
+@pytest.fixture(scope="session")
+def lenet(models: dict[str, Model]) -> Model:
+    return models["lenet"]
+
+
+def drawn(model: Model) -> dict[str, NDArray[Any]]:
+    """Kernels U(±√(6 ÷ (in + out))) float32; of the others none is trivially 0 or 1 either."""
+    random = np.random.RandomState(1)
+    weights = {}
+    for name, shape in model.weight_shapes().items():
+        if name.endswith(".running_var"):
+            low, high = 0.5, 2.0
+        else:
+            high = math.sqrt(6 / (sum(shape[:2]) * math.prod(shape[2:])))
+            low = -high
+        weights[name] = random.uniform(low, high, shape).astype(np.float32)
+    return weights
+
+
+@pytest.fixture
+def weights_of() -> Callable[[Model], dict[str, NDArray[Any]]]:
+    return drawn
 
 
 @pytest.fixture
 def xavier(lenet: Model) -> dict[str, NDArray[Any]]:
-    """U(±√(6 ÷ (in + out))) float32; biases are drawn as well, so that none is trivially 0."""
-    random = np.random.RandomState(1)
-    weights = {}
-    for name, shape in lenet.parameter_shapes().items():
-        fans = sum(shape[:2]) * math.prod(shape[2:])
-        bound = math.sqrt(6 / fans)
-        weights[name] = random.uniform(-bound, bound, shape).astype(np.float32)
-    return weights
+    return drawn(lenet)
 
 
 @pytest.fixture

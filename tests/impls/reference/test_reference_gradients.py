@@ -10,11 +10,34 @@ import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from impls.definition import Conv, Dense, Flatten, Layer, MaxPool, Model, Sigmoid
+from impls.definition import (
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Dense,
+    DenseConnection,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    MaxPool,
+    Model,
+    Relu,
+    Residual,
+    Sigmoid,
+    elementary_steps,
+)
 from impls.reference.layers import chain, forward, softmax_cross_entropy
+from impls.reference.passes import Context
 
 Array = NDArray[Any]
 STEP = 1e-5
+
+NORMALIZED_CONV = (
+    BatchNorm(name="bn"),
+    Sigmoid(),
+    Conv(name="conv", channels=3, kernel=3, padding=1),
+)
 
 LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (Conv(name="conv", channels=3, kernel=2), (2, 4, 5)),
@@ -24,7 +47,25 @@ LAYERS: list[tuple[Layer, tuple[int, ...]]] = [
     (MaxPool(size=2, stride=2), (2, 5, 4)),
     (MaxPool(size=3, stride=2), (2, 7, 6)),
     (MaxPool(size=2, stride=3), (1, 6, 6)),
+    (MaxPool(size=3, stride=2, padding=1), (2, 5, 6)),
+    (AveragePool(size=2, stride=2), (2, 5, 4)),
+    (AveragePool(size=3, stride=2), (1, 7, 5)),
+    (GlobalAveragePool(), (3, 2, 4)),
     (Sigmoid(), (2, 3, 4)),
+    (Relu(), (2, 3, 4)),
+    (Dropout(rate=0.5), (2, 3, 4)),
+    (BatchNorm(name="bn"), (3, 2, 4)),
+    (BatchNorm(name="bn", epsilon=0.1, momentum=0.5), (5,)),
+    (Residual(layers=NORMALIZED_CONV), (3, 3, 4)),
+    (
+        Residual(
+            layers=(Conv(name="conv", channels=2, kernel=3, stride=2), BatchNorm(name="bn")),
+            shortcut=(Conv(name="shortcut", channels=2, kernel=3, stride=2),),
+        ),
+        (1, 5, 5),
+    ),
+    (DenseConnection(layers=NORMALIZED_CONV), (2, 3, 4)),
+    (DenseConnection(layers=(DenseConnection(layers=NORMALIZED_CONV),)), (1, 3, 3)),
     (Flatten(), (2, 3, 4)),
     (Dense(name="dense", units=3), (5,)),
 ]
@@ -43,27 +84,35 @@ def central_differences(value: Callable[[], float], at: Array) -> Array:
     return gradient
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=str)
-def test_layer_gradients(layer: Layer, shape: tuple[int, ...]) -> None:
+def test_layer_gradients(layer: Layer, shape: tuple[int, ...], training: bool) -> None:
     random = np.random.RandomState(4)
-    # Values at least 0.01 apart: no step of a difference changes which one is the largest.
-    inputs = random.permutation(2 * int(np.prod(shape))).reshape(2, *shape) / 100 - 0.3
-    weights = {
-        name: random.standard_normal(extent)
-        for name, extent in layer.parameter_shapes(shape).items()
-    }
-    outputs, backward = forward(layer, inputs, weights)
+    # Values at least 0.01 apart and none at 0: no step of a difference changes which one is the
+    # largest, or the sign of any.
+    inputs = random.permutation(2 * int(np.prod(shape))).reshape(2, *shape) / 100 - 0.305
+    parameters: dict[str, Array] = {}
+    statistics: dict[str, Array] = {}
+    for step in elementary_steps((layer,), shape):
+        for name, extent in step.layer.parameter_shapes(step.input_shape).items():
+            parameters[name] = random.standard_normal(extent)
+        for name, extent in step.layer.statistic_shapes(step.input_shape).items():
+            statistics[name] = random.uniform(0.5, 2, extent)
+    # The same masks for each pass.
+    context = Context({**parameters, **statistics}, training)
+    outputs, backward, _ = forward(layer, inputs, context._replace(masks=np.random.default_rng(8)))
     direction = random.standard_normal(outputs.shape)
 
     def value() -> float:
-        return float((forward(layer, inputs, weights)[0] * direction).sum())
+        masked = context._replace(masks=np.random.default_rng(8))
+        return float((forward(layer, inputs, masked).outputs * direction).sum())
 
-    by_inputs, by_weights = backward(direction)
+    by_inputs, by_parameters = backward(direction)
     assert_allclose(by_inputs, central_differences(value, inputs), rtol=1e-7, atol=1e-8)
-    assert by_weights.keys() == weights.keys()
-    for name, array in weights.items():
+    assert by_parameters.keys() == parameters.keys()
+    for name, array in parameters.items():
         expected = central_differences(value, array)
-        assert_allclose(by_weights[name], expected, rtol=1e-7, atol=1e-8, err_msg=name)
+        assert_allclose(by_parameters[name], expected, rtol=1e-7, atol=1e-8, err_msg=name)
 
 
 def test_cross_entropy_gradient() -> None:
@@ -77,23 +126,32 @@ def test_cross_entropy_gradient() -> None:
     assert_allclose(gradient, central_differences(mean_loss, logits), rtol=1e-7, atol=1e-9)
 
 
-def test_lenet_gradients(
-    lenet: Model, xavier: dict[str, Array], images: Array, labels: Array
+@pytest.mark.parametrize("name", ["lenet", "lenet-avg", "lenet-bn"])
+def test_model_gradients(
+    name: str,
+    models: dict[str, Model],
+    weights_of: Callable[[Model], dict[str, Array]],
+    images: Array,
+    labels: Array,
 ) -> None:
     """Of the mean loss, by each parameter, along three random directions each."""
-    weights = {name: array.astype(np.float64) for name, array in xavier.items()}
-    logits, backward = chain(lenet.layers, images[0].astype(np.float64), weights)
+    model = models[name]
+    weights = {name: array.astype(np.float64) for name, array in weights_of(model).items()}
+    pixels = images[0].astype(np.float64)
+    logits, backward, _ = chain(model.layers, pixels, Context(weights, training=True))
     _, gradients = backward(softmax_cross_entropy(logits, labels[0])[1])
 
     def mean_loss(changed: dict[str, Array]) -> float:
-        logits, _ = chain(lenet.layers, images[0].astype(np.float64), {**weights, **changed})
+        context = Context({**weights, **changed}, training=True)
+        logits = chain(model.layers, pixels, context).outputs
         return float(softmax_cross_entropy(logits, labels[0])[0].mean())
 
     random = np.random.RandomState(6)
     # Many pooled values lie close together: a longer step would change which is the largest, and
     # there the true function has a kink.
     step = STEP / 10
-    for name, array in weights.items():
+    for name in model.parameter_shapes():
+        array = weights[name]
         for _ in range(3):
             direction = random.standard_normal(array.shape)
             direction /= np.linalg.norm(direction)

@@ -1,0 +1,46 @@
+"""What PyTorch finds on this machine: devices, and what compiled kernels are made with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def require_compiler() -> None:
+    """The C++ compiler and the Python headers, which torch.compile's kernels need, are there.
+
+    https://docs.pytorch.org/docs/stable/torch.compiler_faq.html
+    """
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise ValueError(
+            f"No C++ compiler for pytorch in mode compiled (found no {compiler}): "
+            "install g++, or use --mode eager"
+        )
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.is_file():
+        raise ValueError(
+            f"No Python headers for pytorch in mode compiled (found no {header}): "
+            f"install python{sys.version_info[0]}.{sys.version_info[1]}-dev, or use --mode eager"
+        )
+
+
+def device_named(name: str) -> Any:
+    """``cpu``, ``gpu`` or ``gpu:N`` as a ``torch.device`` that exists."""
+    kind, _, index = name.partition(":")
+    if name == "cpu":
+        return torch.device("cpu")
+    if kind != "gpu" or not (index or "0").isdigit():
+        raise ValueError(f"No pytorch device {name!r}: expected cpu, gpu or gpu:N")
+    if int(index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"No device {name!r}: PyTorch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
+        )
+    return torch.device("cuda", int(index or 0))
