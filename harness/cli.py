@@ -6,10 +6,9 @@ Exit codes: 0 clean; 2 usage, environment, data or cell failure; 3 parity failed
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -17,25 +16,27 @@ from typer.exceptions import TyperException
 from harness import __version__
 from harness.commands import listings
 from harness.commands.catalogue import Catalogue, read_catalogue
-from harness.commands.preparation import DatasetProgress, command_line, sync_environments
-from harness.commands.results import (
-    exit_code,
-    show_results,
-    show_verification,
-)
+from harness.commands.data import data_app
+from harness.commands.envelope import measure as measure_envelopes
+from harness.commands.environments import env_app
+from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
+from harness.commands.new_impl import write_starter
+from harness.commands.preparation import command_line
+from harness.commands.results import exit_code, show_results, show_verification
 from harness.commands.run import resume_run, start_run
+from harness.commands.show import show_model
 from harness.console import Console
-from harness.datasets.search import dataset_info, find_dataset
-from harness.environments.collection import Environments
 from harness.errors import LevelfieldError, UsageError
-from harness.execution.planning import Choice, named
-from harness.spec.cells import Input, Settings
+from harness.execution.planning import chosen_implementations, named
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.spec.suites import Suite
 from harness.store.runs import run_folders
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
+"""What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
 
 app = typer.Typer(
     name="levelfield",
@@ -46,45 +47,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-env_app = typer.Typer(help="The frameworks' environments.", no_args_is_help=True)
-data_app = typer.Typer(help="The datasets.", no_args_is_help=True)
 app.add_typer(env_app, name="env")
 app.add_typer(data_app, name="data")
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ImplDirs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--impl-dir", help="Folder that holds implementations of your own (NAME/impl.toml)."
-    ),
-]
-Frameworks = Annotated[
-    list[str] | None, typer.Option("-f", "--framework", metavar="NAME[@VERSION]")
-]
-Recipes = Annotated[list[str] | None, typer.Option("-r", "--recipe")]
-Modes = Annotated[list[str] | None, typer.Option("--mode", help="eager, compiled or xla.")]
-Inputs = Annotated[list[str] | None, typer.Option("--input", help="resident.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu, gpu or gpu:N.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")]
-SettingsFlag = Annotated[list[str] | None, typer.Option("--settings", help="matched or stock.")]
-DatasetFlag = Annotated[str | None, typer.Option("--dataset")]
-DataDir = Annotated[
-    str | None, typer.Option("--data-dir", help="Folder with the dataset's IDX files.")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1)]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Of the long trials.")]
-Blocks = Annotated[
-    int | None, typer.Option("--blocks", min=0, help="One look after so many; 5 for verdicts.")
-]
-Budget = Annotated[
-    str | None, typer.Option("--budget", help="Such as 10m: blocks fixed from the first one.")
-]
-NoAa = Annotated[bool, typer.Option("--no-aa", help="No second copy of the reference.")]
-Reference = Annotated[
-    str | None, typer.Option("--reference", help="Contender that the others are compared with.")
-]
-Resume = Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder that gets results/ and reports/.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -98,99 +62,74 @@ def version(
 
 
 @app.command()
+@takes_flags()
 def run(
+    flags: Flags,
     suite: Annotated[str, typer.Argument(help="See 'levelfield list suites'.")] = "cpu",
-    framework: Frameworks = None,
-    recipe: Recipes = None,
-    mode: Modes = None,
-    source: Inputs = None,
-    device: Device = None,
-    threads: Threads = None,
-    settings: SettingsFlag = None,
-    dataset: DatasetFlag = None,
-    data_dir: DataDir = None,
-    seed: Seed = 0,
-    epochs: Epochs = None,
-    blocks: Blocks = None,
-    budget: Budget = None,
-    no_aa: NoAa = False,
-    reference: Reference = None,
-    impl_dir: ImplDirs = None,
-    resume: Resume = None,
-    out: Out = Path(),
-    json: Json = False,
 ) -> None:
     """Verify, train, time, judge; write a report."""
-    console = Console(json=json)
-    catalogue = read_catalogue(impl_dir or ())
-    runs = out / "results" / "runs"
-    if resume is not None:
-        folder = resume_run(console, catalogue, _run_folder(runs, resume), data_dir)
-    else:
-        selection = _selection(
-            framework,
-            recipe,
-            mode,
-            source,
-            device,
-            threads,
-            settings,
-            dataset,
-            data_dir,
-            seed,
-            epochs,
-            blocks,
-            budget,
-            no_aa,
-            reference,
-            impl_dir,
-        )
-        chosen = named("suite", suite, catalogue.suites)
-        folder = start_run(console, catalogue, chosen, selection, runs, command_line())
-    show_results(console, [folder], out / "reports")
+    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    folder = _measured(console, catalogue, named("suite", suite, catalogue.suites), flags)
+    show_results(console, [folder], flags.out / "reports")
     raise typer.Exit(exit_code(folder))
 
 
 @app.command()
+@takes_flags(
+    "input", "loader_workers", "settings", "epochs", "blocks", "budget", "no_aa", "reference"
+)
 def verify(
+    flags: Flags,
     every: Annotated[bool, typer.Option("--all", help="Every recipe.")] = False,
-    framework: Frameworks = None,
-    recipe: Recipes = None,
-    mode: Modes = None,
-    device: Device = None,
-    threads: Threads = None,
-    data_dir: DataDir = None,
-    dataset: DatasetFlag = None,
-    seed: Seed = 0,
-    impl_dir: ImplDirs = None,
-    out: Out = Path(),
-    json: Json = False,
 ) -> None:
     """Hold each cell against the float64 reference; measure nothing."""
-    console = Console(json=json)
-    catalogue = read_catalogue(impl_dir or ())
-    selection = _selection(
-        framework,
-        recipe,
-        mode,
-        None,
-        device,
-        threads,
-        None,
-        dataset,
-        data_dir,
-        seed,
-        None,
-        None,
-        None,
-        True,
-        None,
-        impl_dir,
+    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    usual = catalogue.suites["cpu"]
+    modes = [mode for one in catalogue.implementations.values() for mode in one.modes]
+    suite = Suite(
+        name="verify",
+        description="",
+        recipes=tuple(catalogue.recipes) if every else usual.recipes,
+        frameworks=usual.frameworks,
+        modes=tuple(dict.fromkeys(modes)),
+        long_trials=False,
+        blocks=0,
+        aa=False,
     )
-    suite = _verification(catalogue, every)
-    runs = out / "results" / "runs"
-    folder = start_run(console, catalogue, suite, selection, runs, command_line())
+    folder = _measured(console, catalogue, suite, flags)
     show_verification(console, folder)
+    raise typer.Exit(exit_code(folder))
+
+
+@app.command()
+@takes_flags("recipe", "input", "loader_workers", "blocks", "budget", "no_aa")
+def reproduce(
+    flags: Flags,
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help="See 'levelfield list recipes'.")
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="Trainings of each cell, from --seed on.")
+    ] = 8,
+) -> None:
+    """Train recipes over several seeds, beside published figures."""
+    if flags.seed + seeds > 2**32:
+        raise UsageError(
+            f"--seeds {seeds} from --seed {flags.seed} on leads beyond {2**32 - 1}, expected no "
+            "larger seed: lower one of them"
+        )
+    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    suite = Suite(
+        name="reproduce",
+        description="",
+        recipes=tuple(recipe or REPRODUCED),
+        frameworks=catalogue.suites["cpu"].frameworks,
+        seeds=seeds,
+        blocks=0,
+        aa=False,
+    )
+    folder = _measured(console, catalogue, suite, flags)
+    show_results(console, [folder], flags.out / "reports")
     raise typer.Exit(exit_code(folder))
 
 
@@ -231,83 +170,44 @@ def list_things(
     shows[what](console, read_catalogue(impl_dir or ()))
 
 
-@env_app.command("sync")
-def env_sync(
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="See 'levelfield list models'.")],
     framework: Frameworks = None,
-    device: Device = None,
     impl_dir: ImplDirs = None,
     json: Json = False,
 ) -> None:
-    """Make the environments that are not there yet."""
-    console = Console(json=json)
+    """Show a model's layers as each framework sees them."""
     catalogue = read_catalogue(impl_dir or ())
-    asked = [FrameworkChoice.parse(text) for text in framework or catalogue.implementations]
-    choices = [
-        Choice(named("framework", one.name, catalogue.implementations), one.version)
-        for one in asked
-    ]
-    synced = sync_environments(console, choices, device or "cpu")
-    for one in synced:
-        console.result(
-            f"{one.record.framework} {one.record.version}, Python {one.record.python}, "
-            f"{one.size_bytes / 2**30:.2f} GiB: {one.folder}"
-        )
-    console.answer(synced)
+    definition = named("model", model, catalogue.models)
+    asked = Selection(frameworks=tuple(FrameworkChoice.parse(text) for text in framework or ()))
+    choices = chosen_implementations(catalogue.suites["cpu"], asked, catalogue.implementations)
+    raise typer.Exit(show_model(Console(json=json), definition, choices))
 
 
-@env_app.command("list")
-def env_list(impl_dir: ImplDirs = None, json: Json = False) -> None:
-    """Show all environments: versions, size and place."""
-    listings.list_environments(Console(json=json), read_catalogue(impl_dir or ()))
-
-
-@env_app.command("remove")
-def env_remove(
-    name: Annotated[list[str], typer.Argument(help="As 'levelfield env list' names them.")],
+@app.command("new-impl")
+def new_impl(
+    name: Annotated[str, typer.Argument(help="Its folder's name, and what -f will call it.")],
+    impl_dir: Annotated[
+        Path, typer.Option("--impl-dir", help="Folder that gets the new one.")
+    ] = Path(),
     json: Json = False,
 ) -> None:
-    """Remove environments."""
+    """Write the starting files of an implementation of your own."""
     console = Console(json=json)
-    freed = {one: Environments().remove(one) for one in name}
-    for one, size_bytes in freed.items():
-        console.result(f"{one} removed, {size_bytes / 2**30:.2f} GiB freed")
-    console.answer(freed)
+    written = write_starter(name, impl_dir, read_catalogue().implementations)
+    console.result(f"{written.folder} holds {', '.join(written.files)}. What to do next:")
+    console.result("  1. name the framework in impl.toml and requirements-cpu.txt")
+    console.result(f"  2. write models.py and adapter.py, asking after each step: {written.verify}")
+    console.answer(written)
 
 
-@data_app.command("fetch")
-def data_fetch(
-    dataset: Annotated[str, typer.Argument()] = "fashion-mnist",
-    data_dir: DataDir = None,
-    json: Json = False,
+@app.command(hidden=True)
+def envelope(
+    recipe: Annotated[list[str] | None, typer.Argument(help="None: all with their own.")] = None,
 ) -> None:
-    """Find or download a dataset."""
-    console = Console(json=json)
-    found = find_dataset(
-        dataset,
-        Path(data_dir) if data_dir else None,
-        progress=DatasetProgress(console),
-        allow_fallback=False,
-    )
-    console.result(
-        f"{found.name}: {found.train_examples:,} + {found.test_examples:,} images from "
-        f"{found.source} ({found.place}), prepared in {found.folder}"
-    )
-    console.answer(found)
-
-
-@data_app.command("info")
-def data_info(
-    dataset: Annotated[str, typer.Argument()] = "fashion-mnist",
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """Show every source of a dataset, and which of them have it."""
-    console = Console(json=json)
-    info = dataset_info(dataset, Path(data_dir) if data_dir else None)
-    rows = [(one.source, one.dataset, one.state, one.place, one.detail) for one in info.sources]
-    header = ("source", "dataset", "state", "place", "detail")
-    console.table(f"{info.name}, in the order in which sources are asked", header, rows)
-    console.answer(info)
+    """Measure what float32 alone does to recipes: the source of their tolerances."""
+    measure_envelopes(Console(), read_catalogue(), recipe or ())
 
 
 def main() -> None:
@@ -331,80 +231,12 @@ def main() -> None:
     sys.exit(status)
 
 
-def _verification(catalogue: Catalogue, every: bool) -> Suite:
-    """Every mode of every framework, no measurement."""
-    modes = [mode for one in catalogue.implementations.values() for mode in one.modes]
-    recipes = tuple(catalogue.recipes) if every else catalogue.suites["cpu"].recipes
-    return Suite(
-        name="verify",
-        description="",
-        recipes=recipes,
-        frameworks=catalogue.suites["cpu"].frameworks,
-        modes=tuple(dict.fromkeys(modes)),
-        long_trials=False,
-        blocks=0,
-        aa=False,
-    )
-
-
-def _selection(
-    framework: list[str] | None,
-    recipe: list[str] | None,
-    mode: list[str] | None,
-    source: list[str] | None,
-    device: str | None,
-    threads: int | None,
-    settings: list[str] | None,
-    dataset: str | None,
-    data_dir: str | None,
-    seed: int,
-    epochs: int | None,
-    blocks: int | None,
-    budget: str | None,
-    no_aa: bool,
-    reference: str | None,
-    impl_dir: list[str] | None,
-) -> Selection:
-    if device is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", device):
-        raise UsageError(f"--device is {device!r}, expected cpu, gpu or gpu:N: choose one of these")
-    return Selection(
-        frameworks=tuple(FrameworkChoice.parse(text) for text in framework or ()),
-        recipes=tuple(recipe or ()),
-        modes=tuple(mode or ()),
-        inputs=cast(tuple[Input, ...], _words("--input", source, ("resident",), ("resident",))),
-        device=device,
-        threads=threads,
-        settings=cast(
-            tuple[Settings, ...], _words("--settings", settings, ("matched", "stock"), ("matched",))
-        ),
-        dataset=dataset,
-        data_dir=data_dir,
-        seed=seed,
-        epochs=epochs,
-        blocks=blocks,
-        budget_seconds=_seconds(budget) if budget else None,
-        aa=False if no_aa else None,
-        reference=reference,
-        impl_dirs=tuple(impl_dir or ()),
-    )
-
-
-def _words(
-    flag: str, given: list[str] | None, known: tuple[str, ...], default: tuple[str, ...]
-) -> tuple[str, ...]:
-    for word in given or ():
-        if word not in known:
-            raise UsageError(
-                f"{flag} is {word!r}, expected one of {', '.join(known)}: choose one of these"
-            )
-    return tuple(given or default)
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if match is None:
-        raise UsageError(f"--budget is {text!r}, expected a time such as 90s, 10m or 1h: give one")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags) -> Path:
+    """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s."""
+    runs = flags.out / "results" / "runs"
+    if flags.resume is not None:
+        return resume_run(console, catalogue, _run_folder(runs, flags.resume), flags.data_dir)
+    return start_run(console, catalogue, suite, flags.selection(), runs, command_line())
 
 
 def _run_folder(runs: Path, name: str) -> Path:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console as RichConsole
+from rich.console import Group
 from rich.control import Control
+from rich.live import Live
 from rich.markup import escape
 from rich.segment import ControlType
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_WIDTH = 160
+
+
+class Board(Protocol):
+    """A table that is drawn over and over: a title, a header, rows, and a note."""
+
+    @property
+    def title(self) -> str:
+        """Stands above the table."""
+
+    @property
+    def header(self) -> Sequence[str]:
+        """One name a column."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[str]]:
+        """Each as long as the header."""
+
+    @property
+    def note(self) -> str:
+        """Stands below the table."""
 
 
 class Console:
@@ -26,6 +50,7 @@ class Console:
     def __init__(self, *, json: bool = False) -> None:
         self.json = json
         self._quarters: dict[str, int] = {}
+        self._live: Live | None = None
         # Where no terminal says how wide it is, tables may be; lines are never broken.
         wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
         self._out = RichConsole(highlight=False, width=wide)
@@ -43,12 +68,39 @@ class Console:
 
     def fail(self, text: str) -> None:
         """``text`` is on standard error: the one line that says why the command ends."""
+        self._close()
         self._clear()
         self._err.print(f"[bold red]levelfield:[/] {escape(text)}")
 
+    def show(self, board: Board | None) -> None:
+        """A terminal shows ``board`` below the lines, in place of the one before; or none.
+
+        Nothing draws it in between: whoever calls decides when the machine has time for that.
+        """
+        if not self._err.is_terminal or (board is None and self._live is None):
+            return
+        if board is None:
+            self._close()
+            return
+        table = _table(board.header, board.rows)
+        picture = Group(Text(board.title, "bold"), table, Text(board.note, "dim"))
+        if self._live is None:
+            self._clear()
+            self._live = Live(console=self._err, auto_refresh=False, transient=True)
+            self._live.start()
+            atexit.register(self._close)
+        self._live.update(picture, refresh=True)
+
+    def _close(self) -> None:
+        """The board is gone, and the cursor is back."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            atexit.unregister(self._close)
+
     def status(self, text: str) -> None:
         """``text`` is what goes on now: on a terminal, until the next line takes its place."""
-        if self._err.is_terminal:
+        if self._err.is_terminal and self._live is None:
             self._err.print(
                 f"[dim]{escape(text)} …[/]", end="\r", overflow="ellipsis", no_wrap=True
             )
@@ -72,18 +124,15 @@ class Console:
     def result(self, text: str) -> None:
         """``text`` is on standard output, unless results go there as JSON."""
         if not self.json:
+            self._close()
             self._out.print(escape(text), soft_wrap=True)
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table is on standard output, unless results go there as JSON."""
         if self.json:
             return
-        table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
-        for name in header:
-            table.add_column(escape(name), overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
-        self._out.print(table)
+        self._close()
+        self._out.print(_table(header, rows, title))
 
     def answer(self, value: Any) -> None:
         """``value`` is on standard output as JSON, if that was asked for."""
@@ -93,5 +142,14 @@ class Console:
 
     def _clear(self) -> None:
         """A status that was shown does not shine through the line that follows it."""
-        if self._err.is_terminal:
+        if self._err.is_terminal and self._live is None:
             self._err.control(Control((ControlType.ERASE_IN_LINE, 2)))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False)
+    for name in header:
+        table.add_column(escape(name), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table

@@ -16,7 +16,9 @@ from typing import Any, get_args
 import msgspec
 
 from harness.commands.listings import ListedModel, ListedRun
+from harness.commands.new_impl import StarterFiles
 from harness.commands.results import RunAnswer, VerificationAnswer
+from harness.commands.show import ModelAnswer
 from harness.datasets.records import Dataset, DatasetInfo
 from harness.environments.records import EnvironmentInfo, SyncedEnvironment
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
@@ -54,13 +56,19 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("benchmarks/recipes.toml", "Each table is one of these, its name the table's.", (Recipe,)),
     ("benchmarks/models.toml", "Likewise.", (Model,)),
     ("benchmarks/suites/*.toml", "Each file is one of these, its name the file's.", (Suite,)),
-    ("levelfield run --json, report --json", "One, or a list of them.", (RunAnswer,)),
+    (
+        "levelfield run --json, reproduce --json, report --json",
+        "One, or a list of them.",
+        (RunAnswer,),
+    ),
     ("levelfield verify --json", "", (VerificationAnswer,)),
     (
         "levelfield list … --json",
         "Lists: of implementations, recipes and suites as above, of models and runs as here.",
         (ListedModel, ListedRun),
     ),
+    ("levelfield show --json", "", (ModelAnswer,)),
+    ("levelfield new-impl --json", "", (StarterFiles,)),
     ("levelfield env … --json", "Lists, of `sync` and of `list`.",
      (SyncedEnvironment, EnvironmentInfo)),
     ("levelfield data … --json", "Of `fetch` and of `info`.", (Dataset, DatasetInfo)),

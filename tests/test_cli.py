@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -30,11 +31,50 @@ def test_listings_are_tables_and_json(what):
     assert isinstance(json.loads(levelfield("list", what, "--json").stdout), list)
 
 
-def test_models_are_listed_with_parameters_and_shapes():
-    models = json.loads(levelfield("list", "models", "--json").stdout)
-    [lenet] = [model for model in models if model["name"] == "lenet"]
+def models() -> dict[str, dict]:
+    return {one["name"]: one for one in json.loads(levelfield("list", "models", "--json").stdout)}
+
+
+def test_models_are_listed_with_parameters_flops_and_shapes():
+    lenet = models()["lenet"]
     assert lenet["parameters"] == 44_426
-    assert lenet["layers"][-1] == {"kind": "dense", "output_shape": [10], "parameters": 850}
+    # 2 · (24²·6·25 + 8²·16·150 + 256·120 + 120·84 + 84·10), by hand.
+    assert lenet["forward_flops"] == 563_280
+    # Three times that, without the gradient by the image: 2 · 24²·6·25.
+    assert lenet["training_flops"] == 3 * 563_280 - 172_800
+    assert lenet["layers"][-1] == {
+        "name": "dense3", "kind": "dense", "output_shape": [10], "parameters": 850,
+        "forward_flops": 1680, "layers": [], "shortcut": [],
+    }  # fmt: skip
+
+
+def test_layers_that_hold_others_are_listed_with_their_insides():
+    resnet = models()["resnet18"]
+    blocks = [layer for layer in resnet["layers"] if layer["kind"] == "residual"]
+    assert len(blocks) == 8
+    widening = blocks[2]
+    assert widening["output_shape"] == [128, 12, 12]
+    assert [layer["kind"] for layer in widening["layers"]] == [
+        "conv", "batch_norm", "relu", "conv", "batch_norm",
+    ]  # fmt: skip
+    assert [layer["name"] for layer in widening["shortcut"]] == ["stage2.block1.shortcut"]
+    inside = [*widening["layers"], *widening["shortcut"]]
+    for what in ("parameters", "forward_flops"):
+        assert widening[what] == sum(layer[what] for layer in inside)
+        assert resnet[what] == sum(layer[what] for layer in resnet["layers"])
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("lenet", "1×28×28 12 0.044 0.56 1.52"),
+        ("lenet-avg", "1×28×28 12 0.062 0.83 2.26"),
+        ("alexnet", "1×224×224 21 46.765 1,876.29 5,561.13"),
+    ],
+)
+def test_the_table_of_models_is_in_millions(model, expected):
+    lines = [line.split() for line in levelfield("list", "models").stdout.splitlines()]
+    assert [line[1:] for line in lines if line[0] == model] == [expected.split()]
 
 
 def test_version():
@@ -43,16 +83,39 @@ def test_version():
 
 def test_help_names_every_command():
     text = levelfield("--help").stdout
-    assert all(name in text for name in ("run", "verify", "report", "list", "env", "data"))
+    commands = (
+        "run", "verify", "reproduce", "report", "list", "show", "new-impl", "env", "data",
+    )  # fmt: skip
+    assert all(f"\n  {name} " in text for name in commands)
+
+
+def test_run_takes_every_selection_flag():
+    text = levelfield("run", "--help", COLUMNS="120").stdout
+    flags = (
+        "-f -r --mode --input --loader-workers --device --threads --settings --dataset --data-dir "
+        "--seed --epochs --blocks --budget --no-aa --reference --impl-dir --resume --out --json"
+    )
+    assert all(re.search(rf"^  {flag}[ ,]", text, re.MULTILINE) for flag in flags.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "cup"], "No suite 'cup', expected one of cpu, gpu, smoke: did you mean cpu?"),
+        (["run", "cup"], "No suite 'cup', expected one of cpu, gpu, smoke, zoo: did you mean cpu?"),
         (["run", "-f", "pytroch"], "did you mean pytorch?"),
         (["run", "-r", "lenet"], "No recipe 'lenet', expected one of"),
-        (["run", "--mode", "fit"], "No framework has the mode fit, expected one of"),
+        (["run", "--mode", "jit"], "No framework has the mode jit, expected one of"),
+        (["run", "--input", "disk"], "--input is 'disk', expected one of resident, loader"),
+        (["run", "--loader-workers", "2"], "--loader-workers is 2 where no loader is measured"),
+        (["verify", "--blocks", "3"], "No such option: --blocks"),
+        (["reproduce", "lenet"], "No recipe 'lenet', expected one of"),
+        (["reproduce", "--seeds", "0"], "Invalid value for '--seeds'"),
+        (["reproduce", "--seed", "4294967295"], "leads beyond 4294967295, expected no larger seed"),
+        (["show", "lenett"], "No model 'lenett', expected one of"),
+        (["show", "lenet", "-f", "pytroch"], "did you mean pytorch?"),
+        (["new-impl", "My Framework"], "'My Framework' is no name for an implementation"),
+        (["new-impl", "keras"], "There is an implementation of the name keras"),
+        (["new-impl", "mine", "--impl-dir", "/proc"], "/proc/mine can't be written"),
         (["run", "--device", "tpu"], "--device is 'tpu', expected cpu, gpu or gpu:N"),
         (["run", "--budget", "soon"], "--budget is 'soon', expected a time such as"),
         (["run", "--settings", "mine"], "--settings is 'mine', expected one of matched, stock"),

@@ -13,7 +13,7 @@ from harness.analysis.comparability import obstacles
 from harness.analysis.parity import parity_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.events import Evaluation, Run, Window
-from harness.spec.recipes import Published
+from harness.spec.recipes import Published, Recipe
 
 
 class TrainingPoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +39,10 @@ class EpochPoint(msgspec.Struct, frozen=True, kw_only=True):
     """As ``TrainingPoint.train_seconds``."""
     test_loss: float | None
     """Mean over the test set, in nats."""
-    test_accuracy: float
-    """A fraction."""
+    test_accuracy: float | None
+    """A fraction of the examples evaluated; nothing where there were none."""
+    test_correct: int
+    test_examples: int
     train_loss: float | None
     """Mean over the examples of this epoch, each at its own step: what tutorials print."""
     train_accuracy: float | None
@@ -60,6 +62,8 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
     epochs: tuple[EpochPoint, ...]
     published: Published | None
     """What the recipe's source prints; see the recipe's label for what this run changed."""
+    target_accuracy: float | None
+    """The recipe's."""
     examples_per_second: float | None
     """Timed examples ÷ timed seconds: indicative, as nothing ran interleaved with it."""
     train_seconds: float
@@ -92,24 +96,42 @@ def curves(run: Run) -> tuple[Curve, ...]:
         for trial in block.trials:
             cell = cells.get(trial.started.cell)
             recipe = cell.recipe if cell else None
-            found.append(
-                _curve(
-                    trial,
-                    train_examples.get(recipe.dataset) if recipe else None,
-                    recipe.published if recipe else None,
-                )
-            )
+            of_dataset = train_examples.get(recipe.dataset) if recipe else None
+            found.append(_curve(trial, of_dataset, recipe))
     return tuple(found)
 
 
+def curves_by_cell(run: Run) -> dict[tuple[str, str], tuple[Curve, ...]]:
+    """Group and cell id → its curves with at least one evaluation, one a seed, by block.
+
+    Groups in the order of the plan, cells in that of their group; those without are left out.
+    """
+    found = [curve for curve in curves(run) if curve.epochs]
+    by_cell = {}
+    for group in run.manifest.plan.groups:
+        for cell in group.cells:
+            own = [each for each in found if (each.group, each.cell) == (group.name, cell)]
+            by_seed: dict[int, Curve] = {}
+            for curve in sorted(own, key=lambda curve: curve.block):
+                by_seed.setdefault(curve.seed, curve)
+            if by_seed:
+                by_cell[group.name, cell] = tuple(by_seed.values())
+    return by_cell
+
+
 def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
-    """The largest difference between comparable cells, for each long block and epoch."""
+    """The largest difference between comparable cells, for each long block and epoch.
+
+    Cells with a loader train in an order of their own: they are in none.
+    """
+    inputs = {cell.id: cell.input for cell in run.manifest.cells}
     blocks = finished_blocks(run, long=True)
     barred = obstacles(run.manifest.cells, parity_results(run), blocks)
     accuracy: defaultdict[tuple[str, int, int], dict[str, float]] = defaultdict(dict)
     for curve in curves(run):
-        for point in curve.epochs:
-            accuracy[curve.group, curve.block, point.epoch][curve.cell] = point.test_accuracy
+        for point in curve.epochs if inputs.get(curve.cell) != "loader" else ():
+            if point.test_accuracy is not None:
+                accuracy[curve.group, curve.block, point.epoch][curve.cell] = point.test_accuracy
     spreads = []
     for (group, block, epoch), by_cell in accuracy.items():
         pairs = [
@@ -135,11 +157,21 @@ def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
 
 def train_seconds_to_accuracy(curve: Curve, test_accuracy: float) -> float | None:
     """Training seconds at the first epoch's end with that test accuracy; nothing if never."""
-    reached = (each.train_seconds for each in curve.epochs if each.test_accuracy >= test_accuracy)
+    point = first_point_with_accuracy(curve, test_accuracy)
+    return point.train_seconds if point else None
+
+
+def first_point_with_accuracy(curve: Curve, test_accuracy: float) -> EpochPoint | None:
+    """The first epoch's end with at least that test accuracy; nothing if it was never reached."""
+    reached = (
+        each
+        for each in curve.epochs
+        if each.test_accuracy is not None and each.test_accuracy >= test_accuracy
+    )
     return next(reached, None)
 
 
-def _curve(trial: Trial, train_examples: int | None, published: Published | None) -> Curve:
+def _curve(trial: Trial, train_examples: int | None, recipe: Recipe | None) -> Curve:
     windows = trial.windows
     seconds = list(accumulate(map(_train_seconds, windows), initial=0.0))
     examples = list(accumulate((window.trained_examples for window in windows), initial=0))
@@ -154,7 +186,7 @@ def _curve(trial: Trial, train_examples: int | None, published: Published | None
             accuracy=window.correct / window.trained_examples,
         )
         for window, passed, total in zip(windows, seconds[1:], examples[1:], strict=True)
-        if per_epoch and window.trained_examples
+        if per_epoch and window.trained_examples > 0
     )
     return Curve(
         group=trial.started.group,
@@ -164,8 +196,9 @@ def _curve(trial: Trial, train_examples: int | None, published: Published | None
         seed=trial.started.seed,
         training=training,
         epochs=_epoch_points(trial, ends, seconds),
-        published=published,
-        examples_per_second=sum(window.examples for window in windows) / timed if timed else None,
+        published=recipe.published if recipe else None,
+        target_accuracy=recipe.target_accuracy if recipe else None,
+        examples_per_second=_rate(sum(window.examples for window in windows), timed),
         train_seconds=seconds[-1],
         phases=trial.finished.phases,
         peak_memory_bytes=trial.finished.peak_memory_bytes,
@@ -189,7 +222,9 @@ def _epoch_points(
                 step=evaluation.step,
                 train_seconds=seconds[done],
                 test_loss=_mean(evaluation.loss_sum, evaluation.examples),
-                test_accuracy=evaluation.correct / evaluation.examples,
+                test_accuracy=_mean(evaluation.correct, evaluation.examples),
+                test_correct=evaluation.correct,
+                test_examples=evaluation.examples,
                 train_loss=_mean(sum(finite), trained) if len(finite) == len(losses) else None,
                 train_accuracy=_mean(sum(window.correct for window in own), trained),
                 evaluation_seconds=evaluation.seconds,
@@ -223,4 +258,8 @@ def _train_seconds(window: Window) -> float:
 
 
 def _mean(total: float | None, count: int) -> float | None:
-    return None if total is None or not count else total / count
+    return None if total is None or count <= 0 else total / count
+
+
+def _rate(examples: int, seconds: float) -> float | None:
+    return examples / seconds if seconds > 0 else None

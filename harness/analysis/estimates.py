@@ -32,7 +32,8 @@ class Contender(NamedTuple):
 class Sample(NamedTuple):
     """All windows of a group's short blocks, as arrays of (blocks, contenders, rounds).
 
-    Blocks stand in the order of finishing; a window that is missing is NaN in every array.
+    Blocks stand in the order of finishing; a window that is missing is NaN in every array, and so
+    is one that no clock can have shown: of no examples or of no seconds.
     """
 
     group: str
@@ -104,8 +105,9 @@ def sample(group: Group, blocks: Sequence[Block]) -> Sample:
     contenders += dict.fromkeys(
         Contender(trial.started.cell, True) for trial in trials if trial.started.twin
     )
-    rounds = max((w.round + 1 for trial in trials for w in trial.windows), default=0)
-    values = np.full((5, len(own), len(contenders), rounds), np.nan)
+    numbers = sorted({window.round for trial in trials for window in trial.windows})
+    places = {number: place for place, number in enumerate(numbers)}
+    values = np.full((5, len(own), len(contenders), len(numbers)), np.nan)
     for row, block in enumerate(own):
         for trial in block.trials:
             contender = Contender(trial.started.cell, trial.started.twin)
@@ -113,7 +115,9 @@ def sample(group: Group, blocks: Sequence[Block]) -> Sample:
                 continue
             column = contenders.index(contender)
             for window in trial.windows:
-                values[:, row, column, window.round] = (
+                if window.examples <= 0 or window.wall_seconds <= 0:
+                    continue  # no clock shows that: there is no rate
+                values[:, row, column, places[window.round]] = (
                     window.examples,
                     window.wall_seconds,
                     window.cpu_seconds,

@@ -38,13 +38,13 @@ def block_flags(blocks: Sequence[Block], cores: int) -> Iterator[BlockFlag]:
         windows = [window for trial in block.trials for window in trial.windows]
         if not windows:
             continue
-        wall = sum(window.wall_seconds for window in windows)
-        steal = sum(window.steal_seconds for window in windows) / (wall * cores)
+        time = sum(window.wall_seconds for window in windows) * cores
+        steal = sum(window.steal_seconds for window in windows) / time if time > 0 else 0.0
         if steal > STEAL_LIMIT:
             yield BlockFlag(
                 group=block.group, block=block.block, kind="steal", value=steal, limit=STEAL_LIMIT
             )
-        off = control[block.group, block.block] / usual - 1 if usual else 0.0
+        off = control[block.group, block.block] / usual - 1 if usual > 0 else 0.0
         if abs(off) > CONTROL_LIMIT:
             yield BlockFlag(
                 group=block.group, block=block.block, kind="control", value=off, limit=CONTROL_LIMIT
@@ -57,7 +57,8 @@ def contender_flags(
     """Contenders that stall, that work while they wait, or that use more threads than they may."""
     for sample in samples:
         yield from _stalls(sample)
-    threads = {cell.id: cell.threads for cell in cells}
+    # The workers of a loader compute beside the threads that train.
+    threads = {cell.id: cell.threads + cell.loader_workers for cell in cells}
     for rate in rates:
         if rate.waiting_cpu_share > WAITING_CPU_LIMIT:
             yield ContenderFlag(
@@ -68,7 +69,7 @@ def contender_flags(
                 value=rate.waiting_cpu_share,
                 limit=WAITING_CPU_LIMIT,
             )
-        excess = rate.effective_threads / threads.get(rate.cell, np.inf) - 1
+        excess = rate.effective_threads / (threads.get(rate.cell) or np.inf) - 1
         if excess > THREADS_LIMIT:
             yield ContenderFlag(
                 group=rate.group,

@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.spec.events import Deviation, Hashes, Parity, Run
+from harness.spec.recipes import Tolerances
 
 STEPS = 10
-FIRST_STEP_TOLERANCE = 2e-6
-"""Of logits, of weights after one step and of the first loss: one rounding's worth."""
-LATER_STEPS_TOLERANCE = 1e-5
-"""Of the losses of steps 2 to 10, against an implementation's own formula."""
 
 
 class Observation(NamedTuple):
     """What is compared of a cell and of the oracle, from the same weights and batches."""
 
     logits: NDArray[Any]
-    """(B, 10), of the initial model on the first batch."""
+    """(B, 10), of the initial model on the first batch, in inference mode."""
     weights: Mapping[str, NDArray[Any]]
-    """Canonical name → array, after one step."""
+    """Canonical name → array, after one step; running statistics with the parameters."""
+    logits_after_step: NDArray[Any]
+    """(B, 10), after one step, on the first batch again, in inference mode: what the running
+    statistics are used for."""
     losses: Sequence[float | None]
     """Mean loss of the batches of steps 1 to 10, in nats."""
 
@@ -39,10 +39,10 @@ class ParityResult(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...]
     """One clause for each check that failed: which, at which step, by how much."""
     worst_at_step_1: Deviation | None
-    """The largest of logits, weights after one step and first loss; one that is not finite is
-    larger than any."""
+    """The largest of the initial logits, weights after one step and first loss; one that is not
+    finite is larger than any."""
     worst_at_steps_2_to_10: Deviation | None
-    """The largest of the later losses."""
+    """The largest of the logits after one step and the later losses."""
 
 
 class CrossDeviation(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +88,11 @@ def deviations_from_oracle(
     cell: Observation,
     oracle: Observation,
     *,
-    first_step_tolerance: float = FIRST_STEP_TOLERANCE,
-    later_steps_tolerance: float = LATER_STEPS_TOLERANCE,
+    first_step_tolerance: float = Tolerances().step_1,
+    later_steps_tolerance: float = Tolerances().steps_2_to_10,
 ) -> tuple[Deviation, ...]:
-    """Every check of a parity proof, in order: logits, each tensor by itself, each loss.
+    """Every check of a parity proof, in order: logits, each tensor by itself, logits after the
+    step, each loss. The tolerances are those of the recipe; they default to the LeNets'.
 
     A tensor or loss that only one of the two has deviates by nothing finite, and so fails.
     """
@@ -100,6 +101,9 @@ def deviations_from_oracle(
         both = name in oracle.weights and name in cell.weights
         value = relative_deviation(cell.weights[name], oracle.weights[name]) if both else None
         checks.append(("weights", 1, name, value))
+    after = relative_deviation(cell.logits_after_step, oracle.logits_after_step)
+    # They come from the weights that the loss of step 2 comes from, and are held as that is.
+    checks.append(("logits", 2, "", after))
     for step in range(1, max(len(cell.losses), len(oracle.losses), STEPS) + 1):
         loss, expected = _loss(cell.losses, step), _loss(oracle.losses, step)
         checks.append(("loss", step, "", relative_deviation_of_loss(loss, expected)))
@@ -207,7 +211,7 @@ def _unmade_checks(deviations: Sequence[Deviation]) -> Iterator[str]:
     """A check that was not made has not been passed."""
     made = {(each.check, each.step) for each in deviations}
     losses = [("loss", step) for step in range(1, STEPS + 1)]
-    for check, step in (("logits", 0), ("weights", 1), *losses):
+    for check, step in (("logits", 0), ("weights", 1), ("logits", 2), *losses):
         if (check, step) not in made:
             yield f"{_place(check, step, '')}: not checked"
 
@@ -216,16 +220,18 @@ def _failure(deviation: Deviation) -> str:
     place = _place(deviation.check, deviation.step, deviation.tensor)
     if deviation.value is None:
         return f"{place}: not a finite number, or of another shape"
+    if deviation.tolerance <= 0:
+        return f"{place}: off by {deviation.value:.1e}, and nothing is tolerated"
     times = deviation.value / deviation.tolerance
     return (
         f"{place}: off by {deviation.value:.1e}, {times:.3g} times the tolerance of "
-        f"{deviation.tolerance:.0e}"
+        f"{deviation.tolerance:.2g}"
     )
 
 
 def _place(check: str, step: int, tensor: str) -> str:
     if check == "logits":
-        return "logits of the initial model (step 0)"
+        return f"logits before step {step}" if step else "logits of the initial model (step 0)"
     if check == "weights":
         return f"weights {tensor} after step {step}" if tensor else f"weights after step {step}"
     return f"{check} at step {step}"

@@ -66,15 +66,21 @@ class Finding(NamedTuple):
 
 
 def planned_looks(plan: Plan) -> tuple[Look, ...]:
-    """The plan's looks, the allowed errors split evenly over them."""
+    """The plan's looks, the allowed errors split evenly over them; at least one, which may be at 0
+    blocks: then there is nothing to see."""
     return tuple(
         Look(
             blocks=blocks,
-            difference_alpha=DIFFERENCE_ALPHA / len(plan.looks),
-            equivalence_alpha=EQUIVALENCE_ALPHA / len(plan.looks),
+            difference_alpha=DIFFERENCE_ALPHA / max(1, len(plan.looks)),
+            equivalence_alpha=EQUIVALENCE_ALPHA / max(1, len(plan.looks)),
         )
-        for blocks in sorted(plan.looks)
+        for blocks in sorted(plan.looks) or [0]
     )
+
+
+def plans_short_blocks(plan: Plan) -> bool:
+    """Whether the run set out to measure speed at all."""
+    return any(plan.looks)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -14,6 +14,7 @@ from harness.environments.collection import Environments
 from harness.errors import LevelfieldError
 from harness.spec.events import BlockFinished, RunFinished
 from harness.store.runs import read_run, run_folders
+from impls.definition import Layer, Model, Shape, elementary_steps, steps
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,16 +22,30 @@ class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     input_shape: tuple[int, ...]
+    """(C, H, W) of one image."""
     parameters: int
+    forward_flops: int
+    """Of a forward pass, per image: multiplications and additions of convolutions and dense layers,
+    two for each product, biases left out."""
+    training_flops: int
+    """Of a forward and a backward pass, per image, counted likewise."""
     layers: tuple[ListedLayer, ...]
 
 
 class ListedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """One layer of a model."""
+    """One layer of a model; what it holds is counted with it."""
 
+    name: str = ""
+    """Canonical name; empty where the layer has no parameters of its own."""
     kind: str
     output_shape: tuple[int, ...]
+    """Of one image: (C, H, W), or (features,)."""
     parameters: int
+    forward_flops: int
+    layers: tuple[ListedLayer, ...] = ()
+    """What a residual block or a dense connection holds."""
+    shortcut: tuple[ListedLayer, ...] = ()
+    """The other way through a residual block; empty: its inputs as they are."""
 
 
 class ListedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,29 +76,39 @@ def list_frameworks(console: Console, catalogue: Catalogue) -> None:
 
 
 def list_models(console: Console, catalogue: Catalogue) -> None:
-    """The console shows every model with its parameters and shapes."""
-    models = [
-        ListedModel(
-            name=model.name,
-            input_shape=model.input_shape,
-            parameters=_count(model.parameter_shapes().values()),
-            layers=tuple(
-                ListedLayer(
-                    kind=str(msgspec.to_builtins(layer)["kind"]),
-                    output_shape=output,
-                    parameters=_count(layer.parameter_shapes(shape).values()),
-                )
-                for layer, shape, output in model.shapes()
-            ),
-        )
-        for model in catalogue.models.values()
-    ]
+    """The console shows every model with its parameters, FLOPs and shapes."""
+    models = [listed_model(model) for model in catalogue.models.values()]
     rows = [
-        (one.name, "×".join(map(str, one.input_shape)), f"{one.parameters:,}", str(len(one.layers)))
-        for one in models
+        (
+            model.name,
+            shape_text(model.input_shape),
+            str(sum(1 for _ in model.elementary_steps())),
+            f"{listed.parameters / 1e6:.3f}",
+            f"{listed.forward_flops / 1e6:,.2f}",
+            f"{listed.training_flops / 1e6:,.2f}",
+        )
+        for model, listed in zip(catalogue.models.values(), models, strict=True)
     ]
-    console.table("Models", ("name", "input", "parameters", "layers"), rows)
+    header = ("name", "input", "layers", "M parameters", "forward MFLOP", "training MFLOP")
+    console.table("Models (FLOPs per image)", header, rows)
     console.answer(models)
+
+
+def listed_model(model: Model) -> ListedModel:
+    """All that follows from the definition of ``model``."""
+    return ListedModel(
+        name=model.name,
+        input_shape=model.input_shape,
+        parameters=_count(model.parameter_shapes().values()),
+        forward_flops=model.forward_flops(),
+        training_flops=model.training_flops(),
+        layers=_listed_layers(model.layers, model.input_shape),
+    )
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """``6×24×24``."""
+    return "×".join(map(str, shape))
 
 
 def list_recipes(console: Console, catalogue: Catalogue) -> None:
@@ -97,11 +122,16 @@ def list_recipes(console: Console, catalogue: Catalogue) -> None:
             str(one.batch_size),
             str(one.epochs),
             one.init,
+            "none" if one.target_accuracy is None else f"{one.target_accuracy:.2f}",
             f"{one.published.test_accuracy[-1]:.3f}" if one.published else "none",
+            f"{one.tolerances.step_1:.0e}, {one.tolerances.steps_2_to_10:.0e}",
         )
         for one in catalogue.recipes.values()
     ]
-    header = ("name", "model", "dataset", "optimizer", "batch", "epochs", "init", "published")
+    header = (
+        "name", "model", "dataset", "optimizer", "batch", "epochs", "init", "target", "published",
+        "tolerances",
+    )  # fmt: skip
     console.table("Recipes", header, rows)
     console.answer(list(catalogue.recipes.values()))
 
@@ -185,6 +215,28 @@ def _listed_run(folder: Path) -> ListedRun:
         blocks=len(blocks),
         exit_code=ends[-1] if ends else None,
     )
+
+
+def _listed_layers(layers: tuple[Layer, ...], shape: Shape) -> tuple[ListedLayer, ...]:
+    """``layers``, the first fed with images of ``shape``."""
+    listed = []
+    for layer, inputs, output in steps(layers, shape):
+        inside = list(elementary_steps((layer,), inputs))
+        listed.append(
+            ListedLayer(
+                name=getattr(layer, "name", ""),
+                kind=str(layer.__struct_config__.tag),
+                output_shape=output,
+                parameters=sum(
+                    _count(step.layer.parameter_shapes(step.input_shape).values())
+                    for step in inside
+                ),
+                forward_flops=sum(step.layer.forward_flops(step.input_shape) for step in inside),
+                layers=_listed_layers(getattr(layer, "layers", ()), inputs),
+                shortcut=_listed_layers(getattr(layer, "shortcut", ()), inputs),
+            )
+        )
+    return tuple(listed)
 
 
 def _count(shapes: Iterable[tuple[int, ...]]) -> int:

@@ -5,29 +5,29 @@ from __future__ import annotations
 import datetime
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from harness import __version__, paths
 from harness.commands.catalogue import Catalogue
+from harness.commands.inputs import (
+    DatasetProgress,
+    Inputs,
+    find_datasets,
+    on_found_dataset,
+    same_datasets,
+)
 from harness.console import Console
-from harness.datasets.arrays import digest_of_order, digest_of_weights
-from harness.datasets.catalogue import read_catalogue as read_datasets
-from harness.datasets.order import batch_order
-from harness.datasets.records import Dataset
-from harness.datasets.search import find_dataset
-from harness.datasets.weights import initial_weights
 from harness.environments.collection import Environments
 from harness.environments.machine import (
     available_memory_bytes,
     default_threads,
     inspect_machine,
 )
-from harness.environments.memory import memory_shortfall
+from harness.environments.memory import memory_beyond_lenet_mib, memory_shortfall
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
 from harness.errors import UsageError, WorkplaceError
@@ -41,16 +41,18 @@ from harness.execution.planning import (
     chosen_recipes,
     groups_of,
     looks_of,
+    paced,
+    without_input,
 )
-from harness.execution.proof import PROOF_BATCH_SIZE, PROOF_STEPS
-from harness.execution.schedule import LEAD_IN_STEPS, equal_step_epochs
+from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Hashes, Manifest, Plan
-from harness.spec.recipes import Recipe
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
-from impls.adapter import Setup
+
+INPUTS = "inputs"
+"""Folder in a run's folder: what its workers read. It is not kept once the run has ended."""
 
 
 class Planned(NamedTuple):
@@ -64,11 +66,22 @@ class Prepared(NamedTuple):
     """All that workers need, for every cell of a run."""
 
     contenders: dict[str, Contender]
-    """Cell id → how to start its worker."""
+    """Cell id → how to start its worker, from the run's own seed."""
     oracles: dict[str, Contender]
     """Cell id → how to start the oracle's worker on the same recipe."""
     expected_hashes: dict[str, Hashes]
     """Cell id → what its worker must report after a proof."""
+    inputs: Inputs
+
+    def contender(self, cell: str, seed: int) -> Contender:
+        """How to start a worker of ``cell`` from another seed."""
+        known = self.contenders[cell]
+        job = self.inputs.job(known.cell, seed)
+        return known._replace(
+            job=msgspec.structs.replace(
+                job, implementation=known.job.implementation, folder=known.job.folder
+            )
+        )
 
 
 def plan_run(
@@ -93,17 +106,20 @@ def plan_run(
     choices = chosen_implementations(suite, selection, catalogue.implementations)
     recipes = chosen_recipes(suite, selection, catalogue.recipes)
     modes, left_out = chosen_modes(suite, selection, [choice.implementation for choice in choices])
+    left_out += without_input(selection, [choice.implementation for choice in choices])
     looks = looks_of(suite, selection)
     choices = [choice for choice in choices if modes[choice.implementation.name]]
     threads = selection.threads or default_threads()
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
-    environments = sync_environments(console, choices, device)
+    loader = "loader" in selection.inputs
+    environments = sync_environments(console, choices, device, loader=loader)
     recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
     versions = [one.record.version for one in environments]
     chosen = zip(choices, versions, strict=True)
+    train_examples = {one.name: one.train_examples for one in datasets.values()}
     cells = cells_of(recipes, chosen, modes, selection, device, threads)
-    groups = groups_of(cells, selection.reference)
+    groups = paced(groups_of(cells, selection.reference), cells, suite, train_examples)
     aa = suite.aa if selection.aa is None else selection.aa
     _check_memory(cells_by_group(groups, cells), catalogue, aa)
     manifest = Manifest(
@@ -126,6 +142,7 @@ def plan_run(
             long_trials=suite.long_trials,
             aa=aa,
             seed=selection.seed,
+            seeds=tuple(range(selection.seed, selection.seed + suite.seeds)),
             budget_seconds=selection.budget_seconds,
         ),
         datasets=tuple(
@@ -164,7 +181,8 @@ def prepare_workers(
         Choice(implementations[record.framework], record.asked_version)
         for record in manifest.environments
     ]
-    synced = sync_environments(console, choices, manifest.cells[0].device)
+    loader = any(cell.input == "loader" for cell in manifest.cells)
+    synced = sync_environments(console, choices, manifest.cells[0].device, loader=loader)
     [oracle] = sync_environments(console, [Choice(catalogue.oracle, None)], "cpu")
     for before, now in zip(manifest.environments, synced, strict=True):
         if before.packages != now.record.packages:
@@ -173,19 +191,12 @@ def prepare_workers(
                 "expected the same packages: start a new run"
             )
     environments = {(one.record.framework, one.record.version): one for one in synced}
-    datasets = {}
-    for used in manifest.datasets:
-        found = find_dataset(used.name, _path(data_dir), progress=DatasetProgress(console))
-        if found.sha256 != used.sha256:
-            raise UsageError(
-                f"{used.name} is {found.sha256[:12]}, expected {used.sha256[:12]} as when the run "
-                "began: start a new run"
-            )
-        datasets[used.name] = found
-    inputs = Inputs(folder / "inputs", catalogue, manifest, datasets)
+    datasets = same_datasets(console, manifest, data_dir)
+    inputs = Inputs(folder / INPUTS, catalogue.models, manifest, datasets, DatasetProgress(console))
     contenders, oracles, hashes = {}, {}, {}
     for cell in manifest.cells:
-        job, hashes[cell.id] = inputs.job(cell)
+        job = inputs.job(cell, manifest.plan.seed)
+        hashes[cell.id] = inputs.expected_hashes(cell, manifest.plan.seed)
         implementation = implementations[cell.framework]
         contenders[cell.id] = Contender(
             cell,
@@ -196,7 +207,7 @@ def prepare_workers(
             ),
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
-    return Prepared(contenders, oracles, hashes)
+    return Prepared(contenders, oracles, hashes, inputs)
 
 
 def oracle_contender(
@@ -211,6 +222,7 @@ def oracle_contender(
         device="cpu",
         adam_formula=held.adam_formula,
         momentum_formula=held.momentum_formula,
+        variance_formula=held.variance_formula,
     )
     return Contender(
         msgspec.structs.replace(
@@ -222,127 +234,26 @@ def oracle_contender(
     )
 
 
-class Inputs:
-    """The files that workers read: initial weights and batch order; made anew where missing."""
-
-    def __init__(
-        self,
-        folder: Path,
-        catalogue: Catalogue,
-        manifest: Manifest,
-        datasets: Mapping[str, Dataset],
-    ) -> None:
-        self._folder = folder
-        self._models = catalogue.models
-        self._seed = manifest.plan.seed
-        self._epochs = max(cell.recipe.epochs for cell in manifest.cells)
-        self._datasets = datasets
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def job(self, cell: Cell) -> tuple[Job, Hashes]:
-        """What a worker of ``cell`` builds (implementation left open), and what it must report."""
-        recipe = cell.recipe
-        model = self._models[recipe.model]
-        dataset = self._datasets[recipe.dataset]
-        weights_path = self._folder / f"weights-{recipe.model}-{recipe.init}-{self._seed}.npz"
-        weights = initial_weights(model, recipe.init, self._seed)
-        if not weights_path.exists():
-            np.savez(weights_path, **weights)  # type: ignore[arg-type]  # numpy/numpy#23006
-        order_path = self._folder / f"order-{recipe.dataset}-{self._epochs}-{self._seed}.npy"
-        if not order_path.exists():
-            np.save(order_path, batch_order(self._seed, self._epochs, dataset.train_examples))
-        proof_order = np.load(order_path, mmap_mode="r")[0][: PROOF_BATCH_SIZE * PROOF_STEPS]
-        job = Job(
-            implementation="",
-            folder="",
-            setup=Setup(
-                model=model,
-                optimizer=recipe.optimizer,
-                batch_size=recipe.batch_size,
-                mode=cell.mode,
-                device=cell.device,
-                threads=cell.threads,
-            ),
-            data_folder=dataset.folder,
-            weights=str(weights_path),
-            order=str(order_path),
-        )
-        hashes = Hashes(
-            data=dataset.sha256,
-            weights=digest_of_weights(weights),
-            order=digest_of_order(proof_order),
-        )
-        return job, hashes
-
-
-class DatasetProgress:
-    """Tells the console what a search for a dataset does."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def note(self, text: str) -> None:
-        """The console says ``text``."""
-        self._console.say(text)
-
-    def advance(self, what: str, done_bytes: int, total_bytes: int | None) -> None:
-        """The console shows how far ``what`` has come."""
-        self._console.transferred(what, done_bytes, total_bytes)
-
-
 def sync_environments(
-    console: Console, choices: Sequence[Choice], device: str
+    console: Console, choices: Sequence[Choice], device: str, *, loader: bool = False
 ) -> list[SyncedEnvironment]:
-    """The environment of each choice, made if it was not there."""
+    """The environment of each choice, made if it was not there.
+
+    ``loader``: with what the frameworks' own data loaders need.
+    """
     environments = Environments()
     names = [choice.implementation.name for choice in choices]
     return [
         environments.sync(
-            choice.implementation, device, choice.version, progress=console.say, others=names
+            choice.implementation,
+            device,
+            choice.version,
+            loader=loader,
+            progress=console.say,
+            others=names,
         )
         for choice in choices
     ]
-
-
-def find_datasets(
-    console: Console, recipes: Sequence[Recipe], data_dir: str | None
-) -> dict[str, Dataset]:
-    """Asked name → dataset found; a stand-in is said loudly."""
-    found = {}
-    for name in dict.fromkeys(recipe.dataset for recipe in recipes):
-        dataset = find_dataset(name, _path(data_dir), progress=DatasetProgress(console))
-        if dataset.fallback_for:
-            console.warn(
-                f"{dataset.fallback_for} was not found and could not be downloaded. The embedded "
-                f"{dataset.name} ({dataset.train_examples:,} training images) stands in: another "
-                "dataset, whose results are not comparable with those of the full one."
-            )
-        else:
-            console.say(
-                f"{name}: {dataset.train_examples:,} + {dataset.test_examples:,} images, "
-                f"from {dataset.source} ({dataset.place})"
-            )
-        found[name] = dataset
-    return found
-
-
-def on_found_dataset(
-    recipe: Recipe, datasets: Mapping[str, Dataset], selection: Selection
-) -> Recipe:
-    """``recipe`` on the dataset that was found, with the steps of the one it was written for.
-
-    An explicit number of epochs is kept as it is.
-    """
-    found = datasets[recipe.dataset]
-    entries = read_datasets()
-    marks = dict(mark.split("=", 1) for mark in recipe.overrides)
-    if found.name == recipe.dataset and "dataset" not in marks:
-        return recipe
-    epochs = recipe.epochs
-    if selection.epochs is None:
-        whole = max(entry.train_examples for entry in entries.values())
-        epochs = equal_step_epochs(recipe.epochs, recipe.batch_size, found.train_examples, whole)
-    return recipe.overridden(dataset=found.name, epochs=epochs)
 
 
 def cells_by_group(groups: Sequence[Group], cells: Sequence[Cell]) -> list[list[Cell]]:
@@ -377,11 +288,14 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
 
 def _check_memory(groups: Sequence[Sequence[Cell]], catalogue: Catalogue, aa: bool) -> None:
     for cells in groups:
-        needs = [catalogue.implementations[cell.framework].memory_mib for cell in cells]
+        needs = [_memory_mib(cell, catalogue) for cell in cells]
         shortfall = memory_shortfall(needs + needs[:1] * aa, available_memory_bytes())
         if shortfall:
             raise WorkplaceError(shortfall)
 
 
-def _path(folder: str | None) -> Path | None:
-    return Path(folder) if folder else None
+def _memory_mib(cell: Cell, catalogue: Catalogue) -> int:
+    """An estimate of a worker's peak, from its LeNet's and the size of its own model."""
+    model = catalogue.models[cell.recipe.model]
+    extra = memory_beyond_lenet_mib(model, cell.recipe.batch_size)
+    return catalogue.implementations[cell.framework].memory_mib + extra

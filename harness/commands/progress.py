@@ -1,4 +1,8 @@
-"""What a user is told while a run goes on: one line for each thing that is worth one."""
+"""What a user is told while a run goes on: one line for each thing that is worth one.
+
+On a terminal a table below the lines says how things stand. It is drawn anew only between windows,
+by the process that waits for the workers: nothing here runs while a window is timed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import statistics
 import time
 
 from harness.analysis.parity import parity_verdict
+from harness.commands.board import Standings
 from harness.console import Console
+from harness.report.cast import cast_of
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
@@ -28,6 +34,7 @@ class RunProgress:
     def __init__(self, console: Console, manifest: Manifest) -> None:
         self._console = console
         self._cells = {cell.id: cell for cell in manifest.cells}
+        self._plan = manifest.plan
         self._blocks = max(manifest.plan.looks)
         self._first_look = min(manifest.plan.looks)
         self._groups = len(manifest.plan.groups)
@@ -36,6 +43,9 @@ class RunProgress:
         self._accuracies: dict[str, float] = {}
         self._block_began = 0.0
         self._durations: list[float] = []
+        self._standings = Standings(cast_of(manifest))
+        self._group: Group | None = None
+        self._title = ""
 
     def verifying(self, cell: Cell) -> None:
         """The user knows that ``cell`` is being held against the oracle."""
@@ -47,6 +57,9 @@ class RunProgress:
         self._rates.clear()
         what = "training the whole recipe" if long else f"block {number} of {self._blocks}"
         self._console.status(f"{group.name}: {what}")
+        self._standings.begin(group)
+        self._group = None if long else group
+        self._title = f"{group.title or group.name}: {what}"
 
     def blocks_fixed(self, blocks: int) -> None:
         """The user knows how many blocks the budget allows."""
@@ -65,9 +78,12 @@ class RunProgress:
                 self._console.warn(f"left out: {event.what}: {event.reason}")
             case TrialStarted():
                 self._trials[event.trial] = event
+                self._standings.start(event)
             case Window():
                 rate = event.examples / event.wall_seconds
                 self._rates.setdefault(event.trial, []).append(rate)
+                self._standings.see(event)
+                self._show(event)
             case Evaluation():
                 cell = self._trials[event.trial].cell
                 accuracy = event.correct / event.examples
@@ -77,6 +93,16 @@ class RunProgress:
                 )
             case BlockFinished():
                 self._block_finished(event)
+
+    def _show(self, window: Window) -> None:
+        """A terminal shows how things stand after ``window``."""
+        if self._group is None:
+            return
+        rounds = self._plan.rounds if self._group.rounds is None else self._group.rounds
+        title = f"{self._title}, round {window.round + 1} of {rounds}{self._time_left()}"
+        look = self._first_look if len(self._durations) < self._first_look else self._blocks
+        note = f"95 % intervals over finished blocks. No verdicts: those come after block {look}."
+        self._console.show(self._standings.board(title, note))
 
     def _parity(self, event: Parity) -> None:
         result = parity_verdict(event)
@@ -89,7 +115,10 @@ class RunProgress:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
 
     def _block_finished(self, event: BlockFinished) -> None:
-        self._durations += [time.monotonic() - self._block_began] * (not event.long)
+        self._console.show(None)
+        if not event.long:
+            self._durations.append(time.monotonic() - self._block_began)
+            self._standings.finish()
         shown = ", ".join(
             f"{self._cells[self._trials[trial].cell].contender}"
             f"{' (A/A)' if self._trials[trial].twin else ''} "
@@ -111,7 +140,7 @@ class RunProgress:
         done = len(self._durations)
         planned = self._first_look * self._groups
         left = (planned if done < planned else self._blocks * self._groups) - done
-        if left <= 0:
+        if left <= 0 or not self._durations:
             return ""
         minutes = left * statistics.mean(self._durations) / 60
         return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than 1 min left"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -13,13 +14,13 @@ import msgspec
 from harness.analysis.parity import Observation, deviations_from_oracle, parity_verdict
 from harness.analysis.verdicts import groups_to_continue
 from harness.commands.catalogue import Catalogue
-from harness.commands.preparation import Prepared, plan_run, prepare_workers
+from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_workers
 from harness.commands.progress import RunProgress
 from harness.console import Console
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.planning import affordable_blocks
 from harness.execution.process import WorkerError
-from harness.execution.proof import PROOF_BATCH_SIZE, take_proof
+from harness.execution.proof import Proof, take_proof
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
@@ -36,6 +37,7 @@ from harness.spec.events import (
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run
+from impls.adapter import Adam, Setup, Sgd
 
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""
@@ -125,11 +127,12 @@ class RunSession:
         plan = self._manifest.plan
         self._verify()
         if plan.long_trials:
-            for number, group in enumerate(plan.groups):
-                self._block(group, number, long=True)
+            self._long_blocks()
         self._short_blocks()
         code = exit_code(self.run)
         self.record(RunFinished(at=time.time(), exit_code=code))
+        # Hundreds of megabytes that the seeds bring back at any time.
+        shutil.rmtree(self._writer.folder / INPUTS, ignore_errors=True)
         return code
 
     def _verify(self) -> None:
@@ -159,15 +162,20 @@ class RunSession:
             )
             return
         setup = self._prepared.oracles[cell.id].job.setup
+        tolerances = cell.recipe.tolerances
         self.record(
             Parity(
                 at=time.time(),
                 cell=cell.id,
                 adam_formula=setup.adam_formula,
                 momentum_formula=setup.momentum_formula,
-                batch_size=PROOF_BATCH_SIZE,
+                variance_formula=setup.variance_formula,
+                batch_size=cell.recipe.proof_batch_size,
                 deviations=deviations_from_oracle(
-                    Observation(proof.logits, proof.weights, proof.losses), expected
+                    observed(proof),
+                    expected,
+                    first_step_tolerance=tolerances.step_1,
+                    later_steps_tolerance=tolerances.steps_2_to_10,
                 ),
                 losses=proof.losses,
                 oracle_losses=tuple(expected.losses),
@@ -175,6 +183,16 @@ class RunSession:
                 expected_hashes=self._prepared.expected_hashes[cell.id],
             )
         )
+
+    def _long_blocks(self) -> None:
+        """Seed by seed, so that a run that is stopped has as many seeds of every group."""
+        plan = self._manifest.plan
+        cells = self._cells
+        # A loader trains in its own order: its accuracies have nothing to be compared with.
+        groups = [each for each in plan.groups if cells[each.cells[0]].input == "resident"]
+        for number in range(len(plan.seeds)):
+            for group in groups:
+                self._block(group, number, long=True)
 
     def _short_blocks(self) -> None:
         looks = self._manifest.plan.looks
@@ -216,6 +234,9 @@ class RunSession:
         if done or not contenders:
             return
         plan = self._manifest.plan
+        seed = plan.seeds[number] if long else plan.seed
+        if seed != plan.seed:
+            contenders = [self._prepared.contender(one.cell.id, seed) for one in contenders]
         if plan.aa and not long and contenders[0].cell.id == group.cells[0]:
             contenders.append(contenders[0]._replace(twin=True))
         self._progress.block(group, number, long=long)
@@ -224,9 +245,11 @@ class RunSession:
                 number=number,
                 group=group.name,
                 long=long,
-                seed=plan.seed,
-                rounds=plan.rounds,
-                window_steps=plan.window_steps,
+                seed=seed,
+                rounds=plan.rounds if group.rounds is None else group.rounds,
+                window_steps=(
+                    plan.window_steps if group.window_steps is None else group.window_steps
+                ),
                 epochs=contenders[0].cell.recipe.epochs,
             ),
             contenders,
@@ -251,11 +274,13 @@ class RunSession:
 
 
 class OracleProofs:
-    """The oracle's proofs, each computed once: cells with one recipe and formula share it."""
+    """The oracle's proofs, each computed once: cells that ask for the same share it."""
 
     def __init__(self, prepared: Prepared, logs: Path) -> None:
         self._prepared = prepared
         self._logs = logs
+        self._numbers = itertools.count()
+        self._recipe = ""
         self._known: dict[object, Observation] = {}
 
     def of(self, cell: Cell) -> Observation:
@@ -264,12 +289,37 @@ class OracleProofs:
         Raises:
             WorkerError: the oracle's worker failed.
         """
+        if cell.recipe.label != self._recipe:
+            # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
+            self._recipe, self._known = cell.recipe.label, {}
         oracle = self._prepared.oracles[cell.id]
-        key = (cell.recipe.label, oracle.job.setup.adam_formula, oracle.job.setup.momentum_formula)
+        key = formulas_that_matter(oracle.job.setup)
         if key not in self._known:
-            proof = take_proof(oracle, self._logs / f"oracle-{len(self._known)}.log")
-            self._known[key] = Observation(proof.logits, proof.weights, proof.losses)
+            log = self._logs / f"oracle-{next(self._numbers)}.log"
+            self._known[key] = observed(take_proof(oracle, log))
         return self._known[key]
+
+
+def formulas_that_matter(setup: Setup) -> tuple[str | None, ...]:
+    """The formulas that change what the oracle computes for this model and optimizer."""
+    optimizer = setup.optimizer
+    momentum = isinstance(optimizer, Sgd) and optimizer.momentum != 0
+    tracked = setup.model.weight_shapes().keys() - setup.model.parameter_shapes().keys()
+    return (
+        setup.adam_formula if isinstance(optimizer, Adam) else None,
+        setup.momentum_formula if momentum else None,
+        setup.variance_formula if tracked else None,
+    )
+
+
+def observed(proof: Proof) -> Observation:
+    """What parity compares of a proof."""
+    return Observation(
+        logits=proof.logits,
+        weights=proof.weights,
+        logits_after_step=proof.logits_after_step,
+        losses=proof.losses,
+    )
 
 
 def exit_code(run: Run) -> int:

@@ -63,6 +63,7 @@ class Environments:
         device: str = "cpu",
         version: str | None = None,
         *,
+        loader: bool = False,
         progress: Progress = no_progress,
         others: Sequence[str] = (),
     ) -> SyncedEnvironment:
@@ -72,6 +73,7 @@ class Environments:
             implementation: Whose environment.
             device: ``cpu``, ``gpu`` or ``gpu:N``.
             version: The framework's version, in place of the requirements file's own.
+            loader: Whether the framework's own data loader must work in it.
             progress: Told a line whenever something begins that takes a while.
             others: Names of the other implementations of this run, for the advice in an error.
 
@@ -79,7 +81,7 @@ class Environments:
             UsageError: a line of the requirements file, or the version, can't be used.
             WorkplaceError: no interpreter serves, pip failed, or the folder can't be written.
         """
-        choice = self._choice(implementation, device, version)
+        choice = self._choice(implementation, device, version, loader)
         if choice is None:
             raise no_interpreter_error(implementation, others)
         if choice.existing is not None:
@@ -144,11 +146,11 @@ class Environments:
         return freed_bytes
 
     def _choice(
-        self, implementation: Implementation, device: str, version: str | None
+        self, implementation: Implementation, device: str, version: str | None, loader: bool = False
     ) -> Choice | None:
         """The first Python version, in order of preference, that there is anything for."""
         for python in preferred_pythons(implementation.python):
-            wanted = wanted_environment(implementation, device, python, version)
+            wanted = wanted_environment(implementation, device, python, version, loader=loader)
             # A complete environment serves even where its base interpreter isn't on the PATH.
             existing = self._complete(wanted)
             interpreter = None if existing else find_interpreter(python)

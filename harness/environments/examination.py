@@ -74,7 +74,12 @@ def _is_current(made: Wanted, known: Mapping[str, Implementation]) -> bool:
     if implementation is None or made.python not in implementation.python:
         return False
     try:
-        today = wanted_environment(implementation, made.device, made.python, made.asked_version)
+        today = [
+            wanted_environment(
+                implementation, made.device, made.python, made.asked_version, loader=loader
+            )
+            for loader in (False, True)
+        ]
     except LevelfieldError:
         return False
-    return today.key == made.key
+    return made.key in {wanted.key for wanted in today}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+from impls.definition import Model
 
 _MIB = 2**20
 
@@ -22,6 +25,17 @@ def memory_shortfall(needs_mib: Sequence[int], available_bytes: int) -> str | No
         f"Not enough memory: {workers} {_gib(need_bytes)}, {_gib(available_bytes)} is free: "
         "close other programs, or compare fewer at once with -f, --mode or --no-aa"
     )
+
+
+def memory_beyond_lenet_mib(model: Model, batch_size: int) -> int:
+    """How much more than LeNet's a worker of ``model`` is expected to need, by a rule of thumb.
+
+    Weights, their gradients and one copy of both while they are loaded; every layer's outputs and
+    the gradients by them. What LeNet itself needs by this rule is less than a few MiB.
+    """
+    parameters = sum(math.prod(shape) for shape in model.weight_shapes().values())
+    values = sum(math.prod(step.output_shape) for step in model.elementary_steps())
+    return (4 * parameters + 2 * batch_size * values) * 4 // _MIB
 
 
 def _gib(count_bytes: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
@@ -48,15 +49,25 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wanted_environment(
-    implementation: Implementation, device: str, python: str, version: str | None = None
+    implementation: Implementation,
+    device: str,
+    python: str,
+    version: str | None = None,
+    *,
+    loader: bool = False,
 ) -> Wanted:
     """What today's requirements file asks for on ``device``, with ``version`` put into it.
+
+    ``loader``: with what the framework's own data loader needs beside that, if anything.
 
     Raises:
         UsageError: a line of the file, or the version, can't be used.
         WorkplaceError: the implementation has no requirements file for this device.
     """
-    lines = _read_lines(implementation, device)
+    lines = _read_lines(implementation, implementation.requirements(device), device)
+    extra = implementation.loader_requirements(device)
+    if loader and extra.exists():
+        lines += _read_lines(implementation, extra, device)
     if version is not None:
         lines = pinned_lines(lines, implementation.package, _checked(implementation, version))
     return Wanted(
@@ -101,8 +112,7 @@ def requirement_lines(text: str, source: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _read_lines(implementation: Implementation, device: str) -> tuple[str, ...]:
-    path = implementation.requirements(device)
+def _read_lines(implementation: Implementation, path: Path, device: str) -> tuple[str, ...]:
     try:
         return requirement_lines(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:

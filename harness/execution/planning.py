@@ -6,17 +6,22 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from harness.errors import UsageError
+from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
 from harness.spec.events import Group
 from harness.spec.implementations import Implementation
 from harness.spec.recipes import Recipe
 from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Suite
+from harness.spec.suites import Override, Suite
 
 T = TypeVar("T")
 
 DEFAULT_LOOKS = (10, 20)
+LOADER_ROUNDS = 2
+"""Of half an epoch each."""
 FEWEST_BLOCKS_FOR_A_VERDICT = 5
 
 
@@ -66,7 +71,11 @@ def chosen_recipes(suite: Suite, selection: Selection, known: Mapping[str, Recip
     names = selection.recipes or suite.recipes
     epochs = selection.epochs if selection.epochs is not None else suite.epochs
     return [
-        named("recipe", name, known).overridden(dataset=selection.dataset, epochs=epochs)
+        named("recipe", name, known).overridden(
+            dataset=selection.dataset,
+            epochs=epochs,
+            batch_size=suite.overrides[name].batch_size if name in suite.overrides else None,
+        )
         for name in names
     ]
 
@@ -119,6 +128,7 @@ def cells_of(
             version=version,
             mode=mode,
             input=source,
+            loader_workers=selection.loader_workers if source == "loader" else 0,
             device=device,
             threads=threads,
             settings=settings,
@@ -127,9 +137,31 @@ def cells_of(
         for source in selection.inputs
         for settings in selection.settings
         for choice, version in versions
+        if source in choice.implementation.inputs
         for mode in modes[choice.implementation.name]
     ]
     return list({cell.id: cell for cell in cells}.values())
+
+
+def without_input(selection: Selection, implementations: Iterable[Implementation]) -> list[LeftOut]:
+    """Which frameworks can't take part with which input that was asked for.
+
+    Raises:
+        UsageError: there is none that can, for some input.
+    """
+    implementations = list(implementations)
+    left_out = []
+    for source in selection.inputs:
+        lacking = [one for one in implementations if source not in one.inputs]
+        if len(lacking) == len(implementations):
+            raise UsageError(
+                f"No framework has the input {source}, expected one whose impl.toml lists it: "
+                "name another with -f, or leave --input out"
+            )
+        left_out += [
+            LeftOut(f"{one.name} {source}", f"{one.title} has no input {source}") for one in lacking
+        ]
+    return left_out
 
 
 def groups_of(cells: Iterable[Cell], reference: str | None) -> list[Group]:
@@ -156,6 +188,27 @@ def groups_of(cells: Iterable[Cell], reference: str | None) -> list[Group]:
         Group(name=name, cells=tuple(cell.id for cell in members))
         for name, members in groups.items()
     ]
+
+
+def paced(
+    groups: Iterable[Group], cells: Iterable[Cell], suite: Suite, train_examples: Mapping[str, int]
+) -> list[Group]:
+    """``groups``, each with the windows that suit its model and input.
+
+    A loader's windows are half an epoch: its queues are full when a short one begins, and a short
+    one would measure how long they last. ``train_examples``: by dataset.
+    """
+    by_id = {cell.id: cell for cell in cells}
+    result = []
+    for group in groups:
+        cell = by_id[group.cells[0]]
+        override = suite.overrides.get(cell.recipe.name, Override())
+        rounds, window_steps = override.rounds, override.window_steps
+        if cell.input == "loader":
+            half_epoch = train_examples[cell.recipe.dataset] // cell.recipe.batch_size // 2
+            rounds, window_steps = LOADER_ROUNDS, max(1, half_epoch - LEAD_IN_STEPS)
+        result.append(msgspec.structs.replace(group, rounds=rounds, window_steps=window_steps))
+    return result
 
 
 def names_of(cell: Cell) -> set[str]:

@@ -15,7 +15,6 @@ from harness.execution.process import Timeouts, WorkerProcess
 from harness.spec.events import Hashes
 from harness.worker.wire import Prove, Proved, Ready
 
-PROOF_BATCH_SIZE = 32
 PROOF_STEPS = 10
 
 
@@ -25,21 +24,25 @@ class Proof(NamedTuple):
     logits: NDArray[Any]
     """(B, 10), of the initial model on the first batch."""
     weights: dict[str, NDArray[Any]]
-    """After one step."""
+    """After one step, running statistics with them."""
+    logits_after_step: NDArray[Any]
+    """(B, 10), of the model after one step, in inference mode, on the first batch again."""
     losses: tuple[float | None, ...]
     """Mean loss of steps 1 to n."""
     hashes: Hashes
 
 
 def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None) -> Proof:
-    """The proof of one cell, from a fresh worker.
+    """The proof of one cell, from a fresh worker: dropout off, batches of the harness's choice.
 
     Raises:
         WorkerError: the worker failed.
     """
     timeouts = timeouts or Timeouts()
-    setup = msgspec.structs.replace(contender.job.setup, batch_size=PROOF_BATCH_SIZE)
-    job = msgspec.structs.replace(contender.job, setup=setup)
+    batch_size = contender.cell.recipe.proof_batch_size
+    setup = msgspec.structs.replace(contender.job.setup, batch_size=batch_size, dropout=False)
+    # One step of warm-up: whether load_weights makes everything new is part of what is proven.
+    job = msgspec.structs.replace(contender.job, setup=setup, warm_up_steps=0, loader=None)
     with (
         TemporaryDirectory(prefix="levelfield-proof-") as folder,
         WorkerProcess(contender.python, contender.variables, log, timeouts=timeouts) as process,
@@ -47,7 +50,7 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
         output = Path(folder) / "proof.npz"
         process.greet()
         process.ask(job, Ready, "import", timeouts.ready)
-        command = Prove(batch_size=PROOF_BATCH_SIZE, steps=PROOF_STEPS, output=str(output))
+        command = Prove(batch_size=batch_size, steps=PROOF_STEPS, output=str(output))
         proved = process.ask(command, Proved, "proof", timeouts.answer)
         process.finish()
         with np.load(output) as archive:
@@ -56,4 +59,10 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
                 for name in archive.files
                 if name.startswith("weights/")
             }
-            return Proof(archive["logits"], weights, proved.losses, proved.hashes)
+            return Proof(
+                archive["logits"],
+                weights,
+                archive["logits_after_step"],
+                proved.losses,
+                proved.hashes,
+            )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from harness.analysis.judgement import REASONS, Judgement
+from harness.analysis.judgement import REASONS, Judgement, Reason
+from harness.analysis.trials import finished_blocks
 from harness.report.cast import Cast
 from harness.report.formats import count, percent
 from harness.report.page import Banner
 from harness.report.sentences import joined
 from harness.spec.events import Failure, Manifest, Run, RunFinished
+from harness.spec.recipes import Recipe
 
 
 def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
@@ -67,6 +70,8 @@ def _missing_parity(run: Run, judgement: Judgement, cast: Cast) -> Iterator[Bann
 
 
 def _indicative(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    """One for all groups that lack the same."""
+    alike: defaultdict[tuple[tuple[Reason, ...], int], list[str]] = defaultdict(list)
     for group in judgement.groups:
         reasons = dict.fromkeys(
             each.reason
@@ -74,13 +79,18 @@ def _indicative(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
             if each.group == group.group and each.status == "indicative"
         )
         if reasons:
-            why = joined([REASONS[reason] for reason in reasons])
-            yield Banner(
-                tone="doubt",
-                title="Indicative: ranks nothing",
-                text=f"{cast.title(cast.group(group.group))}: {why} "
-                f"({count(group.blocks, 'finished block')}).",
-            )
+            title = cast.title(cast.group(group.group))
+            alike[tuple(reasons), group.blocks].append(title)
+    for (why, blocks), titles in alike.items():
+        whole = len(titles) == len(judgement.groups) > 1
+        each = " each" if len(titles) > 1 else ""
+        yield Banner(
+            tone="doubt",
+            title="Indicative: ranks nothing",
+            text=f"{'The whole run' if whole else joined(titles)}: "
+            f"{joined([REASONS[reason] for reason in why])} "
+            f"({count(blocks, 'finished block')}{each}).",
+        )
 
 
 def _stand_ins(manifest: Manifest) -> Iterator[Banner]:
@@ -99,21 +109,37 @@ def _stand_ins(manifest: Manifest) -> Iterator[Banner]:
 def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
     # A dataset that stood in has a banner of its own.
     told = {f"dataset={each.name}" for each in manifest.datasets if each.fallback_for is not None}
+    changed: defaultdict[str, list[Recipe]] = defaultdict(list)
     for recipe in dict.fromkeys(cell.recipe for cell in manifest.cells):
         changes = [each for each in recipe.overrides if each not in told]
         if changes:
-            yield Banner(
-                tone="doubt",
-                title="The recipe was changed",
-                text=f"{recipe.label} is {recipe.name} with {joined(changes)}. It is another "
-                "recipe: its results and the published figures do not compare.",
-            )
+            changed[joined(changes)].append(recipe)
+    recipes = [recipe for alike in changed.values() for recipe in alike]
+    if len(recipes) == 1:
+        yield Banner(
+            tone="doubt",
+            title="The recipe was changed",
+            text=f"{recipes[0].label} is {recipes[0].name} with {next(iter(changed))}. It is "
+            "another recipe: its results and the published figures do not compare.",
+        )
+    elif recipes:
+        parts = [
+            f"{joined([recipe.name for recipe in alike])} with {changes}"
+            for changes, alike in changed.items()
+        ]
+        yield Banner(
+            tone="doubt",
+            title="Recipes were changed",
+            text=f"{'; '.join(parts)}. They are other recipes: their results and the published "
+            "figures do not compare.",
+        )
 
 
 def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
     if any(isinstance(event, RunFinished) for event in run.events):
         return
     blocks = sum(group.blocks for group in judgement.groups)
+    blocks += len(finished_blocks(run, long=True))
     yield Banner(
         tone="doubt",
         title="The run did not come to its own end",

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from harness.report.figures import Style
+from harness.report.formats import count
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest
+from harness.spec.recipes import Recipe
 
 SECOND_COPY = "second copy"
 
@@ -58,9 +60,14 @@ class Cast(NamedTuple):
         return group.title or group.name
 
     def label(self, group: Group) -> str:
-        """The recipe that the group trains, with its overrides."""
+        """The recipe that the group trains, with its overrides, and its input if it is a loader."""
         cells = [self.member(cell).cell for cell in group.cells]
-        return next((cell.recipe.label for cell in cells if cell), group.name.split("/")[0])
+        return next((_label(cell) for cell in cells if cell), group.name.split("/")[0])
+
+    def recipe(self, group: Group) -> Recipe | None:
+        """The recipe that the group trains."""
+        cells = [self.member(cell).cell for cell in group.cells]
+        return next((cell.recipe for cell in cells if cell), None)
 
 
 def cast_of(manifest: Manifest) -> Cast:
@@ -80,6 +87,18 @@ def cast_of(manifest: Manifest) -> Cast:
                 style=Style(frameworks.index(cell.framework), siblings.index(cell)),
             )
     return Cast(members, manifest.plan.groups)
+
+
+def input_in_words(cell: Cell) -> str:
+    """``resident input``, ``loader input with 2 workers``."""
+    if cell.input != "loader":
+        return f"{cell.input} input"
+    return f"{cell.input} input with {count(cell.loader_workers, 'worker')}"
+
+
+def _label(cell: Cell) -> str:
+    label = cell.recipe.label
+    return label if cell.input != "loader" else f"{label} ({input_in_words(cell)})"
 
 
 def _short_names(cells: list[Cell], titles: dict[str, str]) -> dict[str, str]:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.backends.backend_svg
+import msgspec
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.report.drawing import (
+    added,
     canvas,
     draw_dots,
     draw_legend,
@@ -30,6 +34,8 @@ from harness.report.drawing import (
     write_beside,
 )
 from harness.report.figures import Bars, Chart, Cloud, Curves, Forest, Line, Scatter, Stack
+from harness.report.formats import number
+from harness.report.marks import mark, mark_panel
 from harness.report.palette import (
     BAND,
     DASHES,
@@ -43,6 +49,13 @@ from harness.report.palette import (
     part,
     series,
 )
+
+MANY_POINTS = 12
+"""Points of a curve from which on their marks would hide it."""
+
+MANY_DOTS = 4_000
+DOT_PLACES = (300, 150)
+"""Places across and up where a dot can be told from its neighbours: one a point of the canvas."""
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -101,6 +114,7 @@ def _bars(chart: Bars) -> Figure:
     figure, axes = canvas(0.6 + 0.34 * len(chart.bars))
     ends = [max(bar.value, bar.high or 0.0) for bar in chart.bars]
     for row, (bar, end) in enumerate(zip(chart.bars, ends, strict=True)):
+        before = list(axes.get_children())
         axes.barh(
             row,
             bar.value,
@@ -113,8 +127,13 @@ def _bars(chart: Bars) -> Figure:
         )
         draw_whisker(axes, row, bar.low, bar.high, INK.light)
         write_beside(axes, end, row, bar.text)
+        interval = "" if bar.low is None else f" [{number(bar.low)}, {number(bar.high)}]"
+        words = f"{bar.label}: {bar.text}{interval} {chart.unit}"
+        mark(added(axes, before), bar.style, text=words)
     axes.set_xlim(0, max(ends, default=0.0) * 1.25 or 1.0)
     label_rows(axes, [bar.label for bar in chart.bars])
+    for label, bar in zip(axes.get_yticklabels(), chart.bars, strict=True):
+        mark(label, bar.style)
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
@@ -131,10 +150,14 @@ def _forest(chart: Forest) -> Figure:
         axes.axvline(bound, color=FLAG.light, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     for row, ratio in enumerate(chart.ratios):
         colour = series(ratio.style.colour)
+        before = list(axes.get_children())
         draw_whisker(axes, row, ratio.low, ratio.high, colour, width=1.8)
         marker = MARKERS[ratio.style.variant % len(MARKERS)]
         axes.plot([ratio.value], [row], marker=marker, markersize=5.5, color=colour, zorder=4)
+        mark(added(axes, before), ratio.style, text=f"{ratio.label}: {ratio.text}")
     label_rows(axes, [ratio.label for ratio in chart.ratios], room=0.7)
+    for label, ratio in zip(axes.get_yticklabels(), chart.ratios, strict=True):
+        mark(label, ratio.style)
     axes.set_xlabel(chart.unit)
     bounds = [bound for each in chart.ratios for bound in (each.low, each.value, each.high)]
     known = [*chart.band, *(chart.floor or ()), *(bound for bound in bounds if bound)]
@@ -142,7 +165,9 @@ def _forest(chart: Forest) -> Figure:
     margin = max((high / low) ** 0.15, 1.02)
     axes.set_xlim(low / margin, high * margin)
     for row, ratio in enumerate(chart.ratios):
+        before = list(axes.get_children())
         write_above(axes, ratio.value, row, ratio.text)
+        mark(added(axes, before), ratio.style)
     set_plain_ticks(axes.xaxis, *axes.get_xlim(), suffix="×")
     return figure
 
@@ -158,6 +183,7 @@ def _curves(chart: Curves) -> Figure:
         for order, line in enumerate(panel.lines):
             # Thinner and thinner: curves that coincide stay visible, one inside the other.
             own = sum(each.style is not None for each in panel.lines)
+            _band(axes, line)
             _line(axes, line, width=1.3 + 1.4 * (own - order - 1))
         axes.set_ylabel(panel.unit, fontsize=8)
         axes.tick_params(labelcolor=MUTED.light, labelbottom=index == count - 1)
@@ -170,31 +196,51 @@ def _curves(chart: Curves) -> Figure:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     draw_legend(figure, tuple(labelled.values()), tuple(labelled))
+    for axes, panel in zip(figure.axes, chart.panels, strict=True):
+        mark_panel(axes, x=chart.unit, y=panel.unit)
     return figure
+
+
+def _band(axes: Axes, line: Line) -> None:
+    if line.style is None or not line.low:
+        return
+    colour = series(line.style.colour)
+    drawn = axes.fill_between(
+        line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0, zorder=0.5
+    )
+    mark(drawn, line.style)
 
 
 def _line(axes: Axes, line: Line, width: float) -> None:
     if line.style is None:
-        axes.plot(line.x, line.y, color=MUTED.light, linestyle=(0, (4, 2.5)), linewidth=1.2,
-                  label=short(line.label), zorder=1)  # fmt: skip
+        drawn = axes.plot(line.x, line.y, color=MUTED.light, linestyle=(0, (4, 2.5)), linewidth=1.2,
+                          label=short(line.label), zorder=1)  # fmt: skip
+        mark(drawn, None, label=line.label)
         return
-    axes.plot(
+    if line.one_of_many:
+        # A name that begins with "_" is in no legend.
+        drawn = axes.plot(line.x, line.y, color=series(line.style.colour), linewidth=1.0,
+                          alpha=0.75, label=f"_{short(line.label)}")  # fmt: skip
+        mark(drawn, line.style, label=line.label)
+        return
+    drawn = axes.plot(
         line.x,
         line.y,
         color=series(line.style.colour),
         linestyle=DASHES[line.style.variant % len(DASHES)],
         marker=MARKERS[(line.style.colour + line.style.variant) % len(MARKERS)],
-        markersize=min(3.0 + width, 9.0),
+        markersize=min(3.0 + width, 9.0) * (0.5 if len(line.x) > MANY_POINTS else 1),
         linewidth=min(width, 7.0),
         label=short(line.label),
     )
+    mark(drawn, line.style, label=line.label)
 
 
 def _stack(chart: Stack) -> Figure:
     """One bar a row, its parts one after the other; the legend stands above."""
     figure, axes = canvas(1.15 + 0.36 * len(chart.rows))
     for index, name in enumerate(chart.parts):
-        axes.barh(
+        drawn = axes.barh(
             range(len(chart.rows)),
             [lengths[index] for _, lengths in chart.rows],
             left=[math.fsum(lengths[:index]) for _, lengths in chart.rows],
@@ -204,7 +250,13 @@ def _stack(chart: Stack) -> Figure:
             linewidth=0.4,
             label=name,
         )
+        owners = zip_longest(drawn.patches, chart.rows, chart.styles)
+        for patch, (label, lengths), style in owners:
+            words = f"{label}: {name} {number(lengths[index])} {chart.unit}"
+            mark(patch, style, text=words)
     label_rows(axes, [label for label, _ in chart.rows])
+    for tick, style in zip(axes.get_yticklabels(), chart.styles, strict=False):
+        mark(tick, style)
     axes.set_xlim(left=0)
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -216,10 +268,12 @@ def _scatter(chart: Scatter) -> Figure:
     """Points over time on a log axis; those of a flagged block wear a cross."""
     figure, axes = canvas(2.9)
     axes.set_yscale("log")
-    for cloud in chart.clouds:
+    clouds = thinned(chart.clouds)
+    for cloud in clouds:
         draw_dots(axes, cloud.x, cloud.y, series(cloud.style.colour), faint=cloud.faint)
         axes.lines[-1].set_label(short(cloud.label))
-    crosses = [point for cloud in chart.clouds for point in _flagged(cloud)]
+        mark(axes.lines[-1], cloud.style, label=cloud.label)
+    crosses = [point for cloud in clouds for point in _flagged(cloud)]
     if crosses:
         x, y = zip(*crosses, strict=True)
         axes.plot(x, y, linestyle="", marker="x", markersize=4.5, markeredgewidth=0.8,
@@ -232,7 +286,34 @@ def _scatter(chart: Scatter) -> Figure:
         axes.set_ylim(min(values) / 1.15, max(values) * 1.15)
         set_plain_ticks(axes.yaxis, *axes.get_ylim())
     draw_legend(figure, *axes.get_legend_handles_labels())
+    mark_panel(axes, x=chart.x_unit, y=chart.y_unit)
     return figure
+
+
+def thinned(clouds: Sequence[Cloud]) -> list[Cloud]:
+    """Of many points, those that would cover each other once: a picture has only so many places.
+
+    Otherwise ten thousand trials would make a page of many megabytes that looks no different.
+    """
+    total = sum(len(cloud.x) for cloud in clouds)
+    positive = [y for cloud in clouds for y in cloud.y if y > 0]
+    if total <= MANY_DOTS or not positive:
+        return list(clouds)
+    left, right = (pick(x for cloud in clouds for x in cloud.x) for pick in (min, max))
+    low, high = math.log(min(positive)), math.log(max(positive))
+
+    def place(x: float, y: float, flagged: bool) -> tuple[int, int, bool]:
+        across = (x - left) / ((right - left) or 1)
+        up = (math.log(y) - low) / ((high - low) or 1) if y > 0 else 0
+        return round(across * DOT_PLACES[0]), round(up * DOT_PLACES[1]), flagged
+
+    found = []
+    for cloud in clouds:
+        points = zip(cloud.x, cloud.y, cloud.flagged, strict=True)
+        kept = list({place(*point): point for point in points}.values())
+        x, y, flagged = (tuple(each) for each in zip(*kept, strict=True)) if kept else ((), (), ())
+        found.append(msgspec.structs.replace(cloud, x=x, y=y, flagged=flagged))
+    return found
 
 
 def _flagged(cloud: Cloud) -> list[tuple[float, float]]:

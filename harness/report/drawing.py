@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
+from harness.report.marks import mark, whose
 from harness.report.palette import INK, MUTED, SURFACE
 
 WIDTH_INCHES = 4.7
@@ -20,6 +22,12 @@ LONGEST_LABEL = 40
 def new_figure(height_inches: float) -> Figure:
     """An empty figure as wide as all others."""
     return Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+
+
+def added(axes: Axes, before: Sequence[Artist]) -> list[Artist]:
+    """What was drawn on ``axes`` since they held ``before``."""
+    known = set(map(id, before))
+    return [each for each in axes.get_children() if id(each) not in known]
 
 
 def canvas(height_inches: float) -> tuple[Figure, Axes]:
@@ -97,7 +105,7 @@ def draw_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -
         return
     longest = max(len(label) for label in labels)
     columns = max(1, min(len(labels), int(72 / (longest + 7))))
-    figure.legend(
+    legend = figure.legend(
         list(handles),
         list(labels),
         loc="outside upper left",
@@ -108,6 +116,11 @@ def draw_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -
         columnspacing=1.4,
         borderaxespad=0.2,
     )
+    drawn = zip(handles, legend.legend_handles, legend.get_texts(), strict=True)
+    for handle, symbol, text in drawn:
+        style = whose(handle) if isinstance(handle, Artist) else None
+        if style and symbol:
+            mark((symbol, text), style, legend=True)
 
 
 def draw_dots(

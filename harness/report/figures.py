@@ -28,7 +28,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     """The value in words."""
     faint: bool = False
-    """Whether it is the reference contender's second copy."""
+    """Whether it is another form of a contender that stands above: the reference's second copy, or
+    the one with its own loader."""
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +70,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """None: a published curve, drawn dashed in the ink's colour."""
     x: tuple[float, ...]
     y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    """With ``high`` the edges of a band around it; as long as ``x``, or empty."""
+    high: tuple[float, ...] = ()
+    one_of_many: bool = False
+    """Whether it is one of a bundle: drawn thin, and not in the legend."""
 
 
 class Panel(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +98,8 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float, ...]], ...]
     """Label, and one length a part."""
+    styles: tuple[Style, ...] = ()
+    """Of the rows, where each is a contender's."""
 
 
 class Cloud(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,39 +2,94 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from harness.report.charts import draw
-from harness.report.html import html, printable
-from harness.report.markdown import FIGURES, markdown
+from harness.report.comparison import comparison_of
+from harness.report.headlines import Headline, headline, read_headline
+from harness.report.html import html, index_html, printable
+from harness.report.markdown import FIGURES, comment, markdown
 from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
 from harness.spec.events import Run
 
 LATEST = "latest"
+HEADLINE = "headline.json"
+"""What the list of reports reads of each."""
 
 
 def write_report(run: Run, reports: Path) -> Path:
-    """``index.html``, ``report.md`` and its figures stand under ``reports/<run-id>/``.
+    """``index.html``, ``report.md``, its figures and ``comment.md`` stand in ``reports/<run-id>/``.
 
     Returns the path of ``index.html``. A report of the same run that stood there is replaced.
     """
-    folder = reports / folder_name(run.manifest.run)
+    return write_page(page_of(run), reports, folder_name(run.manifest.run))
+
+
+def write_comparison(runs: Sequence[Run], reports: Path) -> Path:
+    """The same for a page that puts ``runs``, two or more, side by side."""
+    return write_page(comparison_of(runs), reports, comparison_name(runs))
+
+
+def comparison_name(runs: Sequence[Run]) -> str:
+    """The folder of a comparison: the same for the same runs in the same order."""
+    names = "\n".join(run.manifest.run for run in runs)
+    digest = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()
+    return f"comparison-of-{len(runs)}-runs-{digest[:8]}"
+
+
+def write_page(page: Page, reports: Path, name: str) -> Path:
+    """``page`` stands under ``reports/name`` in all its forms, and the list of reports knows it.
+
+    Returns the path of its ``index.html``.
+    """
+    folder = reports / name
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
-    page = page_of(run)
     drawings = {each.name: printable(draw(each.chart)) for each in figures_of(page)}
     for old in figures.glob("*.svg"):
         old.unlink()
     for name, drawing in drawings.items():
         _write(figures / f"{name}.svg", drawing)
     _write(folder / "report.md", markdown(page))
+    _write(folder / "comment.md", comment(page))
+    _write(folder / HEADLINE, msgspec.json.encode(headline(page)).decode())
     index = folder / "index.html"
     _write(index, html(page, drawings))
+    write_index(reports)
     return index
+
+
+def write_index(reports: Path) -> Path:
+    """``reports/index.html`` lists every report that stands there, the newest first.
+
+    Folders that hold something else are passed over.
+    """
+    index = reports / "index.html"
+    _write(index, index_html(read_headlines(reports)))
+    return index
+
+
+def read_headlines(reports: Path) -> list[Headline]:
+    """Those of all reports under ``reports``, the newest first."""
+    found = []
+    for folder in sorted(reports.iterdir(), reverse=True):
+        if folder.is_symlink() or not (folder / "index.html").is_file():
+            continue
+        try:
+            source = (folder / HEADLINE).read_bytes()
+        except OSError:
+            continue
+        known = read_headline(source, folder.name)
+        if known is not None:
+            found.append(known)
+    return sorted(found, key=lambda each: each.measured, reverse=True)
 
 
 def point_latest(reports: Path, run: str) -> Path:

@@ -9,19 +9,33 @@ from harness.analysis.judgement import Interval
 NOTHING = "—"
 
 
+class Amount(str):
+    """A number as a reader sees it, which remembers the number: for sorting and for raw values."""
+
+    raw: float
+    unit: str
+    """Of ``raw``; nothing for a plain number."""
+
+    def __new__(cls, text: str, raw: float, unit: str = "") -> Amount:
+        """``text``, which stands for ``raw``, counted in ``unit``."""
+        amount = super().__new__(cls, text)
+        amount.raw, amount.unit = raw, unit
+        return amount
+
+
 def number(value: float | None) -> str:
     """``13,412``, ``41.9``, ``0.0342``: whole above 1,000, else three digits."""
     if value is None or not math.isfinite(value):
         return NOTHING
     if abs(value) >= 1000:
-        return f"{value:,.0f}"
+        return Amount(f"{value:,.0f}", value)
     digits = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return f"{value:.{max(0, digits)}f}"
+    return Amount(f"{value:.{max(0, digits)}f}", value)
 
 
 def times(value: float) -> str:
     """``2.1×``, ``1.013×``."""
-    return f"{value:,.{_digits(value)}f}×"
+    return Amount(f"{value:,.{_digits(value)}f}×", value, "×")
 
 
 def bounds(interval: Interval) -> str:
@@ -54,18 +68,25 @@ def level(interval: Interval) -> str:
 
 def percent(share: float) -> str:
     """``2.4 %`` for 0.024; what is close to nothing says so."""
-    return "< 0.1 %" if 0 < share < 0.001 else f"{share * 100:.3g} %"
+    text = "< 0.1 %" if 0 < share < 0.001 else f"{share * 100:.3g} %"
+    return Amount(text, share, "share")
 
 
 def accuracy(share: float | None) -> str:
     """``74.63 %``: two digits after the point, as ten thousand test images have."""
-    return NOTHING if share is None or not math.isfinite(share) else f"{share * 100:.2f} %"
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    return Amount(f"{share * 100:.2f} %", share, "share")
 
 
 def seconds(value: float | None) -> str:
     """``21.3 ms``, ``1.90 s``, ``2 min 5 s``."""
     if value is None or not math.isfinite(value):
         return NOTHING
+    return Amount(_seconds_in_words(value), value, "s")
+
+
+def _seconds_in_words(value: float) -> str:
     if 0 < value < 0.9995:
         return f"{number(value * 1000)} ms"
     if value < 119.5:
@@ -77,12 +98,12 @@ def seconds(value: float | None) -> str:
 
 def mebibytes(value: float) -> str:
     """``612 MiB`` for a number of bytes."""
-    return f"{value / 2**20:,.0f} MiB"
+    return Amount(f"{value / 2**20:,.0f} MiB", value, "bytes")
 
 
 def gibibytes(value: float) -> str:
     """``7.8 GiB`` for a number of bytes."""
-    return f"{value / 2**30:,.1f} GiB"
+    return Amount(f"{value / 2**30:,.1f} GiB", value, "bytes")
 
 
 def deviation(value: float | None) -> str:
@@ -90,9 +111,9 @@ def deviation(value: float | None) -> str:
     if value is None:
         return "not finite"
     if value == 0:
-        return "0"
+        return Amount("0", 0.0)
     mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+    return Amount(f"{mantissa}e{int(exponent)}", value)
 
 
 def p_value(p: float | None) -> str:
@@ -104,7 +125,7 @@ def p_value(p: float | None) -> str:
 
 def count(value: int, noun: str) -> str:
     """``1 block``, ``10 blocks``, ``1,000 windows``."""
-    return f"{value:,} {noun}" + ("" if value == 1 else "s")
+    return Amount(f"{value:,} {noun}" + ("" if value == 1 else "s"), value)
 
 
 def moment(iso: str) -> str:

@@ -1,21 +1,54 @@
-"""A page as one HTML file that loads nothing: style and figures stand in it, scripts do not."""
+"""A page as one HTML file that loads nothing: style, figures and one script of ours stand in it.
+
+A content security policy names that script by its hash and forbids every other one, and every
+request, so that even text that slipped through unescaped could do nothing.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report.page import Page
+from harness.report.formats import Amount
+from harness.report.headlines import Headline
+from harness.report.marks import attributes
+from harness.report.page import Datum, Page, Player
 from harness.report.palette import ALL, SERIES
 
-ALLOWED_CONTROLS = "\n\t"
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+"""All but line feed and tab."""
 
 
 def html(page: Page, drawings: Mapping[str, str]) -> str:
     """The whole document; ``drawings`` holds the SVG of each figure by its name."""
+    environment = _environment()
+    script = environment.get_template("script.js").render()
+    text = environment.get_template("report.html").render(
+        page=page,
+        frameworks=[list(own) for _, own in groupby(page.players, key=lambda each: each.colour)],
+        drawings={name: Markup(inline_svg(svg, name)) for name, svg in drawings.items()},
+        **_furniture(environment, script),
+    )
+    return printable(text)
+
+
+def index_html(headlines: Sequence[Headline]) -> str:
+    """A page that lists reports, as one document that loads nothing either."""
+    environment = _environment()
+    script = environment.get_template("script.js").render()
+    text = environment.get_template("index.html").render(
+        headlines=headlines, **_furniture(environment, script)
+    )
+    return printable(text)
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("harness.report", "templates"),
         autoescape=True,
@@ -23,13 +56,43 @@ def html(page: Page, drawings: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("report.html").render(
-        page=page,
-        style=Markup(environment.get_template("style.css").render(tints=ALL)),
-        drawings={name: Markup(inline_svg(svg, name)) for name, svg in drawings.items()},
-        colours=len(SERIES),
+    environment.filters |= {"facts": datum_facts, "data_uri": data_uri, "key": player_key}
+    return environment
+
+
+def _furniture(environment: Environment, script: str) -> dict[str, object]:
+    """What every document holds, whatever it says."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "style": Markup(environment.get_template("style.css").render(tints=ALL)),
+        "script": Markup(script),
+        "policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+        f"base-uri 'none'; form-action 'none'; script-src 'sha256-{digest}'",
+        "colours": len(SERIES),
+    }
+
+
+def datum_facts(datum: Datum) -> Markup:
+    """What the script needs to know of a table cell, as attributes."""
+    found = {}
+    if isinstance(datum.text, Amount):
+        found = {"value": f"{datum.text.raw!r}", "unit": datum.text.unit}
+    if datum.colour is not None:
+        found["who"] = f"{datum.colour}-{datum.variant}"
+    # Markup escapes what is formatted into it.
+    return Markup("").join(
+        Markup(' data-{}="{}"').format(*each) for each in found.items() if each[1]
     )
-    return printable(text)
+
+
+def player_key(player: Player) -> str:
+    """What marks on charts and tables call the contender."""
+    return f"{player.colour}-{player.variant}"
+
+
+def data_uri(csv: str) -> str:
+    """The file itself as a link, which needs neither a server nor a script."""
+    return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv.encode()).decode()}"
 
 
 def inline_svg(svg: str, name: str) -> str:
@@ -39,6 +102,9 @@ def inline_svg(svg: str, name: str) -> str:
     colours = {tint.light: f"var(--{tint.variable})" for tint in ALL}
 
     def adapted(tag: re.Match[str]) -> str:
+        marked = re.search(r' id="(mark:[^"]*)"', tag[0])
+        if marked:
+            return tag[0].replace(marked[0], attributes(marked[1]))
         text = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", tag[0])
         text = re.sub(r'( id="|href="#|url\(#)([\w-]+)', rf"\g<1>{name}-\g<2>", text)
         return re.sub(r"#[0-9a-f]{6}\b", lambda m: colours.get(m[0], m[0]), text)
@@ -51,8 +117,5 @@ def inline_svg(svg: str, name: str) -> str:
 
 def printable(text: str) -> str:
     """``text`` with what no document may hold (control characters, lone surrogates) replaced."""
-    cleaned = "".join(
-        each if (each >= " " and each != "\x7f") or each in ALLOWED_CONTROLS else "\ufffd"
-        for each in text
-    )
+    cleaned = CONTROLS.sub("\ufffd", text)
     return cleaned.encode("utf-8", "replace").decode("utf-8")

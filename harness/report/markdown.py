@@ -9,6 +9,7 @@ from harness.report.page import (
     Block,
     Code,
     Details,
+    Download,
     Figure,
     Gallery,
     Heading,
@@ -29,11 +30,26 @@ def markdown(page: Page) -> str:
     parts = [
         f"# {escaped(page.title)}",
         escaped(page.subtitle),
+        escaped(page.question),
         "\n".join(f"- {escaped(label)}: {escaped(value)}" for label, value in page.facts),
         *(f"> **{escaped(each.title)}.** {escaped(each.text)}" for each in page.banners),
+        *([_section(page.overview)] if page.overview else []),
         "## Verdicts",
         *(_verdicts(group) for group in page.verdicts),
         *(_section(section) for section in page.sections),
+    ]
+    return printable("\n\n".join(part for part in parts if part) + "\n")
+
+
+def comment(page: Page) -> str:
+    """The short form, for a comment on a pull request: verdicts, and what limits them."""
+    parts = [
+        f"### {escaped(page.title)}",
+        *(f"> **{escaped(each.title)}.** {escaped(each.text)}" for each in page.banners),
+        *(_short_verdicts(group, many=len(page.verdicts) > 1) for group in page.verdicts),
+        " · ".join(f"{escaped(label)}: {escaped(value)}" for label, value in page.facts),
+        f"Run {escaped(page.subtitle)}."
+        + (f" Whole report: {escaped(page.again)}" if page.again else ""),
     ]
     return printable("\n\n".join(part for part in parts if part) + "\n")
 
@@ -67,6 +83,13 @@ def _verdicts(group: VerdictGroup) -> str:
     return "\n\n".join([*head, "\n".join(lines)] if lines else head)
 
 
+def _short_verdicts(group: VerdictGroup, *, many: bool) -> str:
+    badges = " · ".join(f"{escaped(each.label)}: {escaped(each.text)}" for each in group.badges)
+    lines = [f"- **{escaped(line.word)}**: {escaped(line.sentence)}" for line in group.lines]
+    head = [f"**{escaped(group.title)}**"] if many else []
+    return "\n\n".join([*head, "\n".join(lines) or escaped(group.order), f"<sub>{badges}</sub>"])
+
+
 def _section(section: Section) -> str:
     parts = [f"## {escaped(section.title)}", escaped(section.lead), *map(_block, section.blocks)]
     return "\n\n".join(part for part in parts if part)
@@ -87,6 +110,8 @@ def _block(block: Block) -> str:
         return f"### {escaped(block.text)}"
     if isinstance(block, Code):
         return fenced(block.text)
+    if isinstance(block, Download):
+        return ""  # the page has it
     return _details(block)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from harness.report.figures import Chart
 
-Tone = Literal["plain", "good", "bad", "doubt", "quiet"]
+Tone = Literal["plain", "good", "bad", "doubt", "quiet", "differs"]
 """Tells a reader where to look; the words beside it say the same without colour."""
 
 
@@ -21,10 +21,15 @@ class Datum(msgspec.Struct, frozen=True):
     """One table cell."""
 
     text: str
+    """Where it is an ``Amount`` (see ``formats``), tables sort by its number and CSV holds it."""
     tone: Tone = "plain"
     colour: int | None = None
     """Index of the framework whose colour marks it."""
     strong: bool = False
+    variant: int = 0
+    """Which contender of that framework: with ``colour``, a chart's ``Style``."""
+    code: bool = False
+    """Whether it is a command, to be copied as it stands."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -92,15 +97,26 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Download(msgspec.Struct, frozen=True, kw_only=True):
+    """Raw values to be kept as a file: a page holds it, a document does without."""
+
+    kind: ClassVar[str] = "download"
+    file: str
+    """Name of the file."""
+    text: str
+    """What the link says."""
+    csv: str
+
+
 class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Blocks that are folded away until asked for."""
 
     kind: ClassVar[str] = "details"
     summary: str
-    blocks: tuple[Table | Paragraph | Items | Code, ...]
+    blocks: tuple[Table | Paragraph | Items | Code | Download, ...]
 
 
-Block = Table | Figure | Gallery | Paragraph | Items | Heading | Code | Details
+Block = Table | Figure | Gallery | Paragraph | Items | Heading | Code | Download | Details
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +143,19 @@ class Badge(msgspec.Struct, frozen=True):
     label: str
     text: str
     tone: Tone
+
+
+class Player(msgspec.Struct, frozen=True, kw_only=True):
+    """A contender that a reader may leave out of charts and tables."""
+
+    colour: int
+    """Index of its framework."""
+    variant: int
+    """With ``colour``, a chart's ``Style``."""
+    framework: str
+    """Title of the framework."""
+    name: str
+    """Its own name."""
 
 
 class VerdictLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,3 +190,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     banners: tuple[Banner, ...]
     verdicts: tuple[VerdictGroup, ...]
     sections: tuple[Section, ...]
+    overview: Section | None = None
+    """What stands before the verdicts: a table over all groups, where there are many."""
+    players: tuple[Player, ...] = ()
+    """Whoever is drawn or listed in the sections."""
+    question: str = ""
+    """What the report answers."""
+    again: str = ""
+    """The command that makes this page anew."""

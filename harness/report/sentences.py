@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.judgement import (
     REASONS,
     GroupJudgement,
@@ -10,7 +13,14 @@ from harness.analysis.judgement import (
     NoiseFloor,
     Verdict,
 )
-from harness.report.cast import Cast, cast_of
+from harness.analysis.protocol import plans_short_blocks
+from harness.analysis.reproduction import Reproduction, reproductions
+from harness.report.accuracy_sentences import (
+    convergence_lines,
+    learning_order,
+    reproduction_lines,
+)
+from harness.report.cast import Cast, cast_of, input_in_words
 from harness.report.formats import bounds, count, level, p_value, times
 from harness.report.page import Badge, Tone, VerdictGroup, VerdictLine
 from harness.spec.events import Group, Run
@@ -34,9 +44,24 @@ def verdict_lines(run: Run, judgement: Judgement) -> tuple[VerdictLine, ...]:
 
 
 def verdict_groups(run: Run, judgement: Judgement) -> tuple[VerdictGroup, ...]:
-    """The lines of each group, with what must stand beside them."""
+    """The lines of each group, with what must stand beside them.
+
+    Speed where short trials were planned; convergence and reproduction where long ones with several
+    seeds were. A group that none of them says anything about is left out.
+    """
     cast = cast_of(run.manifest)
-    return tuple(_verdict_group(group, judgement, cast) for group in judgement.groups)
+    plan = run.manifest.plan
+    timed = plans_short_blocks(plan) or bool(judgement.rates)
+    learned = _Learned(
+        convergences(run) if len(plan.seeds) > 1 else (),
+        reproductions(run) if len(plan.seeds) > 1 else (),
+    )
+    groups = []
+    for group in judgement.groups:
+        long = learned.of(group.group)
+        if timed or long.reproductions:
+            groups.append(_verdict_group(group, judgement, cast, long, timed=timed))
+    return tuple(groups)
 
 
 def verdict_line(verdict: Verdict, cast: Cast) -> VerdictLine:
@@ -86,19 +111,43 @@ def joined(parts: tuple[str, ...] | list[str]) -> str:
     return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
 
 
-def _verdict_group(group: GroupJudgement, judgement: Judgement, cast: Cast) -> VerdictGroup:
+class _Learned(NamedTuple):
+    """What long trials over several seeds say."""
+
+    convergences: tuple[Convergence, ...]
+    reproductions: tuple[Reproduction, ...]
+
+    def of(self, group: str) -> _Learned:
+        """Of one group."""
+        return _Learned(
+            tuple(each for each in self.convergences if each.group == group),
+            tuple(each for each in self.reproductions if each.group == group),
+        )
+
+
+def _verdict_group(
+    group: GroupJudgement, judgement: Judgement, cast: Cast, learned: _Learned, *, timed: bool
+) -> VerdictGroup:
     planned = cast.group(group.group)
-    lines = [verdict_line(each, cast) for each in judgement.verdicts if each.group == group.group]
+    speed = [each for each in judgement.verdicts if each.group == group.group and timed]
+    badges = [parity_badge(planned.cells, judgement)]
+    if timed:
+        badges += [_noise_badge(group.noise_floor), Badge("blocks", f"{group.blocks:,}", "plain")]
+    if learned.reproductions:
+        seeds = max(len(each.seeds) for each in learned.reproductions)
+        badges.append(Badge("seeds", f"{seeds}", "plain"))
     return VerdictGroup(
         title=cast.title(planned),
-        order=_order(group, cast),
+        order=_order(group, cast)
+        if timed
+        else learning_order(learned.reproductions, learned.convergences),
         contenders=_contenders(planned, cast),
-        badges=(
-            parity_badge(planned.cells, judgement),
-            _noise_badge(group.noise_floor),
-            Badge("blocks", f"{group.blocks:,}", "plain"),
+        badges=tuple(badges),
+        lines=(
+            *(verdict_line(each, cast) for each in speed),
+            *(line for each in learned.reproductions for line in reproduction_lines(each, cast)),
+            *convergence_lines(learned.convergences, cast),
         ),
-        lines=tuple(lines),
     )
 
 
@@ -107,7 +156,7 @@ def _contenders(group: Group, cast: Cast) -> str:
     names = [cast.member(cell).full_name for cell in group.cells]
     known = [cell for cell in (cast.member(each).cell for each in group.cells) if cell]
     places = dict.fromkeys(
-        f"on {cell.device} with {count(cell.threads, 'thread')}, {cell.input} input"
+        f"on {cell.device} with {count(cell.threads, 'thread')}, {input_in_words(cell)}"
         for cell in known
     )
     return "; ".join([*dict.fromkeys(names), *places])

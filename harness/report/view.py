@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import defaultdict
+from collections.abc import Callable
+
 from harness.analysis.judgement import Judgement
+from harness.analysis.protocol import plans_short_blocks
+from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.report.banners import banners
-from harness.report.cast import cast_of
+from harness.report.cast import Cast, cast_of
 from harness.report.formats import count, gibibytes, moment
-from harness.report.page import Page
+from harness.report.page import Page, Player, Section
 from harness.report.sections.accuracy import accuracy_section
 from harness.report.sections.conditions import (
+    again_section,
     conditions_section,
     failures_section,
-    reproduction_section,
 )
+from harness.report.sections.convergence import convergence_section
 from harness.report.sections.costs import costs_section, windows_section
+from harness.report.sections.inputs import inputs_section
+from harness.report.sections.overview import overview_section
 from harness.report.sections.parity import parity_section
+from harness.report.sections.reproduction import reproduction_section
 from harness.report.sections.speed import speed_section
 from harness.report.sections.story import Story
-from harness.report.sentences import verdict_groups
-from harness.spec.events import Run
+from harness.report.sentences import joined, verdict_groups
+from harness.spec.events import Manifest, Run
 
-SECTIONS = (
+SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     parity_section,
     speed_section,
+    inputs_section,
+    reproduction_section,
+    convergence_section,
     accuracy_section,
     costs_section,
     windows_section,
     conditions_section,
     failures_section,
-    reproduction_section,
+    again_section,
 )
+"""In the order of the page; one that has nothing to say is left out."""
 
 
 def page_of(run: Run) -> Page:
@@ -43,7 +57,43 @@ def page_of(run: Run) -> Page:
         facts=_facts(run, judgement),
         banners=banners(run, judgement, story.cast),
         verdicts=verdict_groups(run, judgement),
-        sections=tuple(section(story) for section in SECTIONS),
+        overview=overview_section(story),
+        sections=tuple(found for section in SECTIONS if (found := section(story)) is not None),
+        players=players(story.cast, run.manifest.titles),
+        question=question(run.manifest),
+        again=shlex.join(("levelfield", "report", run.manifest.run)),
+    )
+
+
+def question(manifest: Manifest) -> str:
+    """What ``manifest`` sets out to answer; nothing where nobody is compared."""
+    titles = dict.fromkeys(
+        manifest.titles.get(cell.framework, cell.framework) for cell in manifest.cells
+    )
+    recipes = dict.fromkeys(cell.recipe.label for cell in manifest.cells)
+    if len(manifest.cells) < 2 or not recipes:
+        return ""
+    who = f"Which {'of' if len(titles) > 1 else 'way of running'} {joined(list(titles))}"
+    what = joined(list(recipes)) if len(recipes) <= 3 else count(len(recipes), "recipe")
+    pace = "fastest" if len(manifest.cells) > 2 * len(recipes) else "faster"
+    return f"{who} trains {what} {pace} on this machine, and do they compute the same?"
+
+
+def players(cast: Cast, titles: dict[str, str]) -> tuple[Player, ...]:
+    """Whoever can be left out of charts and tables; contenders that look alike go together."""
+    names: defaultdict[tuple[int, int], dict[str, str]] = defaultdict(dict)
+    for member in cast.members.values():
+        framework = member.cell.framework if member.cell else member.name
+        names[member.style.colour, member.style.variant][member.name] = framework
+    return tuple(
+        Player(
+            colour=colour,
+            variant=variant,
+            framework=titles.get(framework, framework),
+            name=" / ".join(own),
+        )
+        for (colour, variant), own in sorted(names.items())
+        for framework in [next(iter(own.values()))]
     )
 
 
@@ -55,10 +105,17 @@ def _facts(run: Run, judgement: Judgement) -> tuple[tuple[str, str], ...]:
         gibibytes(machine.memory_bytes),
         *([machine.gpu] if machine.gpu else []),
     ]
-    blocks = sum(group.blocks for group in judgement.groups)
+    short = sum(group.blocks for group in judgement.groups)
+    long = len(finished_blocks(run, long=True))
+    only_proofs = not (plans_short_blocks(run.manifest.plan) or run.manifest.plan.long_trials)
+    finished = [
+        count(short, "block") if not (long or only_proofs) or short else "",
+        f"{count(long, 'long block')} of whole recipes" if long else "",
+        count(len(judgement.parity), "proof") if only_proofs and not (short or long) else "",
+    ]
     return (
         ("Machine", ", ".join(hardware)),
         ("Measured", moment(run.manifest.created)),
         ("Data", ", ".join(dict.fromkeys(each.name for each in run.manifest.datasets)) or "none"),
-        ("Finished", count(blocks, "block")),
+        ("Finished", ", ".join(part for part in finished if part)),
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.spec.recipes import Recipe
 
-Input = Literal["resident"]
+Input = Literal["resident", "loader"]
 Settings = Literal["matched", "stock"]
 
 
@@ -21,6 +21,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the framework's own distribution, as installed in its environment."""
     mode: str
     input: Input = "resident"
+    loader_workers: int = 0
+    """Processes or threads of the loader beside the main one."""
     device: str = "cpu"
     threads: int
     settings: Settings = "matched"
@@ -30,17 +32,22 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         """Readable and unique: ``lenet-sgd/NAME-1.2.3/compiled/resident/cpu-2t``."""
         stock = "-stock" if self.settings == "stock" else ""
         return (
-            f"{self.recipe.label}/{self.framework}-{self.version}/{self.mode}/{self.input}/"
+            f"{self.recipe.label}/{self.framework}-{self.version}/{self.mode}/{self._source}/"
             f"{self.device}-{self.threads}t{stock}"
         )
 
     @property
     def group(self) -> str:
         """Cells of one group may be compared: they differ only in who computes, and how."""
-        return f"{self.recipe.label}/{self.input}/{self.device}-{self.threads}t"
+        return f"{self.recipe.label}/{self._source}/{self.device}-{self.threads}t"
 
     @property
     def contender(self) -> str:
         """What sets this cell apart in its group: ``NAME-1.2.3/compiled``."""
         stock = "-stock" if self.settings == "stock" else ""
         return f"{self.framework}-{self.version}/{self.mode}{stock}"
+
+    @property
+    def _source(self) -> str:
+        """``resident``, or ``loader-2w`` for one with 2 workers."""
+        return self.input if self.input == "resident" else f"{self.input}-{self.loader_workers}w"

@@ -37,11 +37,13 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
     """How far one quantity of a cell is from the oracle's."""
 
     check: str
-    """``logits`` of the initial model, ``weights`` after one step, or ``loss`` of a step."""
+    """``logits`` of the first batch in inference mode, ``weights`` (running statistics with them),
+    or ``loss`` of a step."""
     step: int
-    """Optimizer steps taken before the quantity was read; a loss of step n is that of its batch."""
+    """0: the initial model. Weights of step n are those after it, logits those before it; a loss
+    of step n is that of its batch."""
     tensor: str = ""
-    """Canonical parameter name, for ``weights``."""
+    """Canonical name, for ``weights``."""
     value: float | None
     """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size); nothing where it is not finite."""
     tolerance: float
@@ -64,6 +66,7 @@ class Parity(Event, tag="parity", frozen=True, kw_only=True):
     cell: str
     adam_formula: str
     momentum_formula: str
+    variance_formula: str = "biased"
     batch_size: int
     deviations: tuple[Deviation, ...]
     losses: tuple[float | None, ...]
@@ -236,6 +239,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[str, ...]
     """Cell ids; the first is the reference contender."""
     title: str = ""
+    rounds: int | None = None
+    """Rounds of a short block of this group; none: the plan's."""
+    window_steps: int | None = None
+    """Timed steps of a window of this group; none: the plan's."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +258,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     long_trials: bool
     aa: bool
     seed: int
+    """Of the short trials, and of what is drawn for the run as a whole."""
+    seeds: tuple[int, ...] = ()
+    """Of the long trials: one long block of each group for each, numbered from 0."""
     budget_seconds: float | None = None
 
 

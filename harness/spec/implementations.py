@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 
 from harness.errors import UsageError
-from impls.adapter import AdamFormula, MomentumFormula
+from harness.spec.cells import Input
+from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
 
 class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +33,10 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Where ε stands in its Adam (see ``impls/adapter.py``): its parity is proven against this.
     An oracle computes whichever formula it is asked for."""
     momentum_formula: MomentumFormula = "rate-outside"
+    variance_formula: VarianceFormula = "biased"
+    """Which variance moves its BatchNorm's running variance."""
+    inputs: tuple[Input, ...] = ("resident",)
+    """``loader``: its adapter is a ``LoadingAdapter``."""
     memory_mib: int
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: dict[str, str] = {}
@@ -40,6 +45,10 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def requirements(self, device: str) -> Path:
         """The requirements file for ``device`` (``cpu``, ``gpu`` or ``gpu:N``)."""
         return Path(self.folder) / f"requirements-{device.split(':')[0]}.txt"
+
+    def loader_requirements(self, device: str) -> Path:
+        """What its data loader needs beside those; the file may be missing: nothing more."""
+        return Path(self.folder) / f"requirements-{device.split(':')[0]}-loader.txt"
 
 
 def read_implementation(folder: Path) -> Implementation:

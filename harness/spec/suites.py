@@ -8,6 +8,15 @@ from typing import Literal
 import msgspec
 
 
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a suite changes for one recipe."""
+
+    batch_size: int | None = None
+    """Another cell than the recipe's, and labelled so."""
+    rounds: int | None = None
+    window_steps: int | None = None
+
+
 class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What ``levelfield run NAME`` measures where the command line says nothing else."""
 
@@ -25,12 +34,16 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Epochs of the long trials; none: the recipe's own."""
     long_trials: bool = True
     """Whether each cell is also trained for the whole recipe, for its accuracy curve."""
+    seeds: int = 1
+    """Long trials of each cell, each with another seed: other initial weights, another order."""
     blocks: int | None = None
     """Blocks of short trials; none: a look after 10 and, where that left a pair open, after 20."""
     rounds: int = 10
     """Timed windows of each contender in a block."""
     window_steps: int = 20
     """Timed steps in a window, so many that a window takes 0.3 to 1 s."""
+    overrides: dict[str, Override] = {}
+    """Recipe → what is different for it, such as a batch that a CPU can train in a second."""
     aa: bool = True
     """Whether the reference contender runs twice, which gives the noise floor."""
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import signal
 import sys
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 
 
 def adopt(name: str, folder: Path) -> None:
@@ -29,13 +31,15 @@ def adopt(name: str, folder: Path) -> None:
 
 
 def die_with_parent() -> None:
-    """The kernel kills this process when the harness dies, even while it is stopped by a signal."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """The kernel kills this process when its parent dies, even while it is stopped by a signal."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> int:
     """Serve the commands of the file descriptors given as arguments; the exit status."""
     die_with_parent()
+    # So do a loader's processes with their worker, even while the whole group is stopped.
+    os.register_at_fork(after_in_child=die_with_parent)
     # The harness interrupts its workers itself; a Ctrl-C at the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     root = Path(__file__).resolve().parent.parent.parent

@@ -14,12 +14,14 @@ from typing import BinaryIO
 
 import numpy as np
 
-from harness.datasets.arrays import Arrays, digest_of_dataset, digest_of_weights, load_arrays
+from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
-from harness.worker.loop import EVALUATION_BATCH, TrainingLoop, batches
+from harness.worker.loop import TrainingLoop, batches, evaluation_batch
 from harness.worker.readings import peak_memory_bytes, thread_settings
 from harness.worker.wire import (
+    Describe,
+    Described,
     Evaluate,
     Failed,
     Finish,
@@ -34,9 +36,7 @@ from harness.worker.wire import (
     decode_command,
     encode,
 )
-from impls.adapter import Adapter
-
-WARM_UP_STEPS = 5
+from impls.adapter import Adapter, LoadingAdapter
 
 
 def serve(commands: int, messages: int) -> int:
@@ -88,6 +88,9 @@ class Session:
             elif isinstance(command, Prove):
                 self.phase = "proof"
                 self.send(prove(adapter, loop, command, ready))
+            elif isinstance(command, Describe):
+                self.phase = "description"
+                self.send(Described(layers=tuple(adapter.layers())))
             elif isinstance(command, Finish):
                 self.send(
                     Finished(
@@ -114,19 +117,27 @@ class Session:
         with np.load(job.weights) as archive:
             weights = {name: archive[name] for name in archive.files}
         with self._timed("build"):
-            adapter: Adapter = module.create(job.setup)
+            adapter: LoadingAdapter = module.create(job.setup)
             adapter.load_weights(weights)
             adapter.synchronize()
-        self._warm_up(adapter, job, data)
+        if job.warm_up_steps is not None:
+            self._warm_up(adapter, job, data, job.warm_up_steps)
+        if job.loader is not None:
+            with self._timed("stage"):
+                published = load_arrays(Path(job.loader.data_folder))
+                adapter.open_loader(
+                    published.train_images, published.train_labels, job.loader.workers
+                )
         with self._timed("build"):
             # Warm-up has trained: back to the initial weights and a new optimizer.
             adapter.load_weights(weights)
             adapter.synchronize()
         adapter.take_metrics()
-        loop = TrainingLoop(adapter, data, order, job.setup.batch_size)
+        size = job.setup.batch_size
+        loop = TrainingLoop(adapter, data, order, size, loading=job.loader is not None)
         ready = Ready(
             phases=self._phases,
-            data_hash=digest_of_dataset(*data),
+            data_hash=digest_of_folder(Path(job.data_folder)),
             weights_hash=digest_of_weights(adapter.weights()),
             device=adapter.device(),
             threads=thread_settings(),
@@ -135,7 +146,7 @@ class Session:
         )
         return adapter, loop, ready
 
-    def _warm_up(self, adapter: Adapter, job: Job, data: Arrays) -> None:
+    def _warm_up(self, adapter: Adapter, job: Job, data: Arrays, steps: int) -> None:
         """Every shape that this trial will meet has been compiled and run."""
         size = job.setup.batch_size
         examples = len(data.train_labels)
@@ -147,32 +158,35 @@ class Session:
             return adapter.stage(*batches(data.train_images, data.train_labels, indices))
 
         with self._timed("stage"):
-            one, several = stage(some(1, size)), stage(some(WARM_UP_STEPS, size))
+            one, several = stage(some(1, size)), stage(some(steps, size)) if steps else None
             adapter.synchronize()
         with self._timed("first_step"):
             adapter.train(one)
             adapter.synchronize()
         with self._timed("warm_up"):
-            adapter.train(several)
+            if several is not None:
+                adapter.train(several)
             adapter.take_metrics()
+            if (job.whole_epochs or job.loader) and examples % size:
+                adapter.train(stage(some(1, examples % size)))
             if job.whole_epochs:
-                if examples % size:
-                    adapter.train(stage(some(1, examples % size)))
-                for evaluation_size in evaluation_sizes(len(data.test_labels)):
+                for evaluation_size in evaluation_sizes(data.test_images.shape):
                     adapter.evaluate(stage(some(1, evaluation_size)))
             adapter.synchronize()
 
 
-def evaluation_sizes(examples: int) -> set[int]:
-    """Batch sizes that an evaluation of ``examples`` meets."""
-    sizes = {min(EVALUATION_BATCH, examples), examples % EVALUATION_BATCH}
-    return sizes - {0}
+def evaluation_sizes(test_images: tuple[int, ...]) -> set[int]:
+    """Batch sizes that an evaluation of test images of shape (N, H, W) meets."""
+    examples, whole = test_images[0], evaluation_batch(test_images)
+    return {min(whole, examples), examples % whole} - {0}
 
 
 def prove(adapter: Adapter, loop: TrainingLoop, command: Prove, ready: Ready) -> Proved:
-    """Initial logits, weights after one step and the losses of all steps; arrays in a file."""
-    arrays = {"logits": adapter.logits(loop.next_images())}
+    """Logits before and after the first step, weights after it, all losses; arrays in a file."""
+    images = loop.next_images()
+    arrays = {"logits": adapter.logits(images)}
     losses = [loop.step_loss()]
+    arrays["logits_after_step"] = adapter.logits(images)
     arrays.update({f"weights/{name}": array for name, array in adapter.weights().items()})
     losses += [loop.step_loss() for _ in range(command.steps - 1)]
     with Path(command.output).open("wb") as file:

@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 
 from harness.spec.events import Hashes
-from impls.adapter import Setup
+from impls.adapter import LayerLine, Setup
+
+WARM_UP_STEPS = 5
+
+
+class Loader(msgspec.Struct, frozen=True, kw_only=True):
+    """The framework feeds itself with its own data loader."""
+
+    data_folder: str
+    """As ``Job.data_folder``, with the images as they were published: a loader resizes them."""
+    workers: int
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag="job"):
@@ -29,6 +39,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="job"):
     """An ``.npy`` (epochs, N) int32: indices of training examples, epoch by epoch."""
     whole_epochs: bool = False
     """Whether partial batches and evaluations will come, so that warm-up compiles them too."""
+    warm_up_steps: int | None = WARM_UP_STEPS
+    """Steps after the first and before the first window; none: not even the first is taken."""
+    loader: Loader | None = None
+    """Where windows take their batches from; none: batches that the harness has staged."""
 
 
 class Train(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
@@ -50,14 +64,19 @@ class Prove(msgspec.Struct, frozen=True, kw_only=True, tag="prove"):
     batch_size: int
     steps: int
     output: str
-    """Where to write the arrays: an ``.npz`` with ``logits`` and ``weights/<name>``."""
+    """Where to write the arrays: an ``.npz`` with ``logits``, ``logits_after_step`` and
+    ``weights/<name>``."""
+
+
+class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
+    """Say which layers the framework sees."""
 
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
     """Report and end."""
 
 
-Command = Job | Train | Evaluate | Prove | Finish
+Command = Job | Train | Evaluate | Prove | Describe | Finish
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -122,11 +141,18 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True, tag="proved"):
     hashes: Hashes
 
 
+class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
+    """The framework's own layers, in the order of the forward pass."""
+
+    layers: tuple[LayerLine, ...]
+
+
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     """The worker is about to end."""
 
     steps: int
     order_hash: str
+    """Empty where a loader chose the order."""
     peak_memory_bytes: int
 
 
@@ -138,7 +164,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-Message = Hello | Ready | Trained | Evaluated | Proved | Finished | Failed
+Message = Hello | Ready | Trained | Evaluated | Proved | Described | Finished | Failed
 
 
 def encode(message: Command | Message) -> bytes:

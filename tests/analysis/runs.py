@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec.cells import Cell
+from harness.spec.cells import Cell, Input
 from harness.spec.events import (
     AnyEvent,
     BlockFinished,
@@ -52,7 +52,14 @@ class Contender(NamedTuple):
     twin: bool = False
 
 
-def cell(framework: str, recipe: str = "lenet-sgd", device: str = "cpu") -> Cell:
+def cell(
+    framework: str,
+    recipe: str = "lenet-sgd",
+    device: str = "cpu",
+    *,
+    source: Input = "resident",
+    published: Published = PUBLISHED,
+) -> Cell:
     return Cell(
         recipe=Recipe(
             name=recipe,
@@ -62,11 +69,14 @@ def cell(framework: str, recipe: str = "lenet-sgd", device: str = "cpu") -> Cell
             epochs=2,
             init="xavier",
             optimizer=Sgd(learning_rate=0.9),
-            published=PUBLISHED,
+            published=published,
+            target_accuracy=0.5,
         ),
         framework=framework,
         version="1.0",
         mode="eager",
+        input=source,
+        loader_workers=2 if source == "loader" else 0,
         device=device,
         threads=2,
     )
@@ -84,6 +94,7 @@ def parity(of: Cell, worst: float = 1e-7) -> Parity:
     deviations = [
         Deviation(check="logits", step=0, value=2e-7, tolerance=2e-6),
         Deviation(check="weights", step=1, tensor="conv1.weight", value=3e-7, tolerance=2e-6),
+        Deviation(check="logits", step=2, value=5e-8, tolerance=1e-5),
     ]
     deviations += [
         Deviation(
@@ -117,8 +128,11 @@ def window(
     *,
     steal_share: float = 0.0,
     control_seconds: float = 0.02,
+    accuracy: float | None = None,
 ) -> Window:
+    """``accuracy``: of all trained examples; usually half of the timed ones are correct."""
     examples = STEPS * BATCH
+    trained = examples + 2 * BATCH
     wall = round(float(examples / (USUAL_RATE * np.exp(log_rate))), 9)
     return Window(
         at=0.0,
@@ -134,8 +148,8 @@ def window(
         lead_in_seconds=round(wall / 10, 9),
         stage_seconds=0.05,
         loss_sum=1.5 * examples,
-        correct=examples // 2,
-        trained_examples=examples + 2 * BATCH,
+        correct=examples // 2 if accuracy is None else round(accuracy * trained),
+        trained_examples=trained,
         minor_faults=0,
         major_faults=0,
         involuntary_switches=3,
@@ -168,6 +182,7 @@ def short_events(
     recipe: str = "lenet-sgd",
     first_trial: int = 0,
     devices: Mapping[str, str] = {},
+    source: Input = "resident",
 ) -> list[AnyEvent]:
     """The events of all short blocks. Blocks in ``restless`` have steal and a slow control."""
     events: list[AnyEvent] = []
@@ -175,7 +190,7 @@ def short_events(
     for block in range(max(map(len, logs.values()))):
         trials = []
         for position, (contender, rows) in enumerate(logs.items()):
-            of = cell(contender.framework, recipe)
+            of = cell(contender.framework, recipe, source=source)
             events.append(
                 TrialStarted(
                     at=0.0,
@@ -214,7 +229,7 @@ def short_events(
                     )
                 )
             trial += 1
-        group = cell(next(iter(logs)).framework, recipe).group
+        group = cell(next(iter(logs)).framework, recipe, source=source).group
         events.append(
             BlockFinished(at=0.0, block=block, group=group, long=False, trials=tuple(trials))
         )
@@ -222,9 +237,17 @@ def short_events(
 
 
 def long_events(
-    accuracies: Mapping[str, Sequence[float]], *, block: int = 100, first_trial: int = 1000
+    accuracies: Mapping[str, Sequence[float]],
+    *,
+    block: int = 100,
+    first_trial: int = 1000,
+    seed: int = 1,
+    plateau: int = 0,
 ) -> list[AnyEvent]:
-    """One long block: framework → test accuracy after each epoch of 5 windows."""
+    """One long block: framework → test accuracy after each epoch of 5 windows.
+
+    ``plateau``: so many windows have a training accuracy of 10 %.
+    """
     events: list[AnyEvent] = []
     trials = range(first_trial, first_trial + len(accuracies))
     of = cell("alpha")
@@ -232,12 +255,14 @@ def long_events(
         of = cell(framework)
         events.append(
             TrialStarted(
-                at=0.0, trial=trial, block=block, group=of.group, cell=of.id, long=True, seed=1
+                at=0.0, trial=trial, block=block, group=of.group, cell=of.id, long=True, seed=seed
             )
         )
         for epoch, value in enumerate(accuracy, start=1):
+            numbers = range(5 * (epoch - 1), 5 * epoch)
             events += [
-                window(trial, 5 * (epoch - 1) + each, 0, float(np.log(2.0))) for each in range(5)
+                window(trial, each, 0, float(np.log(2.0)), accuracy=0.1 if each < plateau else None)
+                for each in numbers
             ]
             events.append(
                 Evaluation(
@@ -259,6 +284,26 @@ def long_events(
     return events
 
 
+def seeds_events(
+    accuracies: Mapping[str, Sequence[Sequence[float]]], *, plateaus: Sequence[int] = ()
+) -> list[AnyEvent]:
+    """One long block a seed: framework → for each seed its test accuracy after each epoch.
+
+    Block n has seed 40 + n; ``plateaus``: as in ``long_events``, by block.
+    """
+    seeds = max(map(len, accuracies.values()))
+    events: list[AnyEvent] = []
+    for block in range(seeds):
+        events += long_events(
+            {name: rows[block] for name, rows in accuracies.items() if block < len(rows)},
+            block=block,
+            first_trial=1000 + 100 * block,
+            seed=40 + block,
+            plateau=plateaus[block] if plateaus else 0,
+        )
+    return events
+
+
 def run_of(
     events: Sequence[AnyEvent],
     frameworks: Sequence[str],
@@ -268,19 +313,26 @@ def run_of(
     worst: Mapping[str, float] = {},
     unverified: Collection[str] = (),
     recipes: Sequence[str] = ("lenet-sgd",),
+    sources: Sequence[Input] = ("resident",),
+    published: Published = PUBLISHED,
 ) -> Run:
     """A run of ``frameworks`` (the first is the reference) with ``events`` after verification.
 
     ``worst``: framework → deviation of its loss at step 5.
     """
-    cells = [cell(framework, recipe) for recipe in recipes for framework in frameworks]
+    cells = [
+        cell(framework, recipe, source=source, published=published)
+        for recipe in recipes
+        for source in sources
+        for framework in frameworks
+    ]
     verified = [
         parity(each, worst.get(each.framework, 1e-7))
         for each in cells
         if each.framework not in unverified
     ]
     return Run(
-        manifest=_manifest(cells, frameworks, recipes, looks, aa),
+        manifest=_manifest(cells, frameworks, looks, aa),
         events=[Header(at=0.0), *verified, *events, RunFinished(at=0.0, exit_code=0)],
     )
 
@@ -309,14 +361,13 @@ def speed_run(
 def _manifest(
     cells: Sequence[Cell],
     frameworks: Sequence[str],
-    recipes: Sequence[str],
     looks: tuple[int, ...],
     aa: bool,
 ) -> Manifest:
-    groups = []
-    for recipe in recipes:
-        own = [each for each in cells if each.recipe.name == recipe]
-        groups.append(Group(name=own[0].group, cells=tuple(each.id for each in own)))
+    groups = [
+        Group(name=name, cells=tuple(each.id for each in cells if each.group == name))
+        for name in dict.fromkeys(each.group for each in cells)
+    ]
     return Manifest(
         run="made-up",
         created="2026-01-01T00:00:00Z",

@@ -26,6 +26,7 @@ def observation(scale: float = 1.0) -> Observation:
     return Observation(
         logits=np.linspace(-1, 1, 40).reshape(4, 10) * scale,
         weights={"conv1.weight": np.linspace(1, 2, 24).reshape(2, 3, 4) * scale},
+        logits_after_step=np.linspace(-2, 1, 40).reshape(4, 10) * scale,
         losses=[loss * scale for loss in LOSSES],
     )
 
@@ -75,10 +76,11 @@ def test_all_checks_are_made_at_their_tolerances() -> None:
     assert [(each.check, each.step, each.tensor, each.tolerance) for each in deviations] == [
         ("logits", 0, "", 2e-6),
         ("weights", 1, "conv1.weight", 2e-6),
+        ("logits", 2, "", 1e-5),
         ("loss", 1, "", 2e-6),
         *(("loss", step, "", 1e-5) for step in range(2, 11)),
     ]
-    assert [each.value for each in deviations] == pytest.approx([1e-6] * 12, rel=1e-6)
+    assert [each.value for each in deviations] == pytest.approx([1e-6] * 13, rel=1e-6)
     assert parity_verdict(verified(*deviations)).passed
 
 
@@ -98,6 +100,30 @@ def test_a_loss_that_is_missing_fails() -> None:
     assert result.worst_at_steps_2_to_10 and result.worst_at_steps_2_to_10.step == 10
 
 
+def test_running_statistics_that_inference_does_not_use_fail() -> None:
+    """Equal statistics prove nothing where the model evaluates with others."""
+    batch_statistics = observation()._replace(logits_after_step=observation().logits)
+    result = parity_verdict(verified(*deviations_from_oracle(batch_statistics, observation())))
+    assert [each.split(":")[0] for each in result.failures] == ["logits before step 2"]
+
+
+def test_a_recipe_has_its_own_tolerances() -> None:
+    cell_, oracle = observation(1 + 3e-5), observation()
+    of_lenets = deviations_from_oracle(cell_, oracle)
+    assert not parity_verdict(verified(*of_lenets)).passed
+    wider = deviations_from_oracle(
+        cell_, oracle, first_step_tolerance=4e-5, later_steps_tolerance=5e-5
+    )
+    assert {each.tolerance for each in wider} == {4e-5, 5e-5}
+    assert parity_verdict(verified(*wider)).passed
+
+
+def test_no_tolerance_at_all_is_told_without_a_ratio() -> None:
+    nothing = deviations_from_oracle(observation(1 + 1e-6), observation(), first_step_tolerance=0)
+    result = parity_verdict(verified(*nothing))
+    assert result.failures[0].endswith("off by 1.0e-06, and nothing is tolerated")
+
+
 def test_a_wrong_epsilon_is_named_with_step_and_size() -> None:
     result = parity_verdict(parity(cell("alpha"), worst=6e-4))
     assert not result.passed
@@ -112,9 +138,9 @@ def test_checks_that_were_not_made_have_not_passed() -> None:
     assert result.failures[:3] == (
         "logits of the initial model (step 0): not checked",
         "weights after step 1: not checked",
-        "loss at step 1: not checked",
+        "logits before step 2: not checked",
     )
-    assert len(result.failures) == 12
+    assert len(result.failures) == 13
     assert result.worst_at_step_1 is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -46,3 +47,23 @@ def test_without_a_mistake_parity_is_proved_exactly(levelfield):
         assert result["passed"]
         assert result["worst_at_step_1"]["value"] == 0
         assert result["worst_at_steps_2_to_10"]["value"] == 0
+
+
+def test_the_table_has_a_row_for_each_recipe_and_framework_and_a_column_for_each_mode(levelfield):
+    both = ("-r", "lenet-sgd", "-r", "lenet-adam", "--mode", "honest", "--mode", "epsilon")
+    done = levelfield("verify", *OURS, "-f", "plain_numpy", "--mode", "eager", *both)
+    assert done.returncode == 3, done.stderr
+    lines = [re.sub(" +", " ", line).rstrip() for line in done.stdout.splitlines()]
+    number = r"\d\.\de-\d\d"
+    expected = [
+        r"Largest deviation from the float64 reference at step 1, over steps 2 to 10 "
+        r"\(fashion-mnist-20k\)",
+        r"recipe tolerances framework honest epsilon eager",
+        r"lenet-sgd 2e-06 1e-05 saboteur \S+ 0.0e\+00 0.0e\+00 0.0e\+00 0.0e\+00",
+        rf" plain_numpy \S+ {number} {number}",
+        rf"lenet-adam 2e-06 1e-05 saboteur \S+ 0.0e\+00 0.0e\+00 {number} {number} FAILED",
+        rf" plain_numpy \S+ {number} {number}",
+    ]
+    for line, pattern in zip(lines, expected, strict=False):
+        assert re.fullmatch(pattern, line), done.stdout
+    assert any(line.startswith("Proved: 5 of 6 cells.") for line in lines)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +16,13 @@ from harness.execution.planning import (
     chosen_recipes,
     groups_of,
     looks_of,
+    paced,
+    without_input,
 )
 from harness.spec.implementations import Implementation
 from harness.spec.recipes import read_recipes
 from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Suite
+from harness.spec.suites import Override, Suite
 
 SUITE = Suite(name="s", description="", recipes=("lenet-sgd",), frameworks=("beta", "alpha"))
 RECIPES = read_recipes(paths.BENCHMARKS / "recipes.toml")
@@ -107,6 +110,46 @@ def test_cells_and_groups():
     assert all("beta-2/eager" in group.cells[0] for group in for_beta)
     with pytest.raises(UsageError, match="No contender 'delta' for --reference"):
         groups_of(cells, "delta")
+
+
+def test_a_suite_may_change_a_recipe_and_its_windows():
+    suite = msgspec.structs.replace(
+        SUITE, overrides={"lenet-sgd": Override(batch_size=16, rounds=3, window_steps=2)}
+    )
+    recipes = chosen_recipes(suite, Selection(recipes=("lenet-sgd", "lenet-adam")), RECIPES)
+    assert [one.label for one in recipes] == ["lenet-sgd+batch_size=16", "lenet-adam"]
+    versions = [(Choice(KNOWN["alpha"], None), "1")]
+    cells = cells_of(recipes, versions, {"alpha": ["eager"]}, Selection(), "cpu", 2)
+    changed, plain = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    assert (changed.rounds, changed.window_steps) == (3, 2)
+    assert (plain.rounds, plain.window_steps) == (None, None)
+
+
+def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch():
+    both = msgspec.structs.replace(KNOWN["beta"], inputs=("resident", "loader"))
+    versions = [(Choice(KNOWN["alpha"], None), "1"), (Choice(both, None), "2")]
+    selection = Selection(inputs=("resident", "loader"), loader_workers=2)
+    modes = {"alpha": ["eager"], "beta": ["eager"]}
+    cells = cells_of([RECIPES["lenet-sgd"]], versions, modes, selection, "cpu", 2)
+    assert [cell.id for cell in cells] == [
+        "lenet-sgd/alpha-1/eager/resident/cpu-2t",
+        "lenet-sgd/beta-2/eager/resident/cpu-2t",
+        "lenet-sgd/beta-2/eager/loader-2w/cpu-2t",
+    ]
+    resident, loader = paced(groups_of(cells, None), cells, SUITE, {"fashion-mnist": 60_000})
+    assert (len(resident.cells), len(loader.cells)) == (2, 1)
+    assert resident.window_steps is None
+    # Two windows, each after its two lead-in steps, are the 234 whole batches of an epoch.
+    assert (loader.rounds, loader.window_steps) == (2, 115)
+
+
+def test_an_input_that_a_framework_lacks_is_left_out_with_the_reason():
+    both = msgspec.structs.replace(KNOWN["beta"], inputs=("resident", "loader"))
+    selection = Selection(inputs=("resident", "loader"))
+    [left_out] = without_input(selection, [KNOWN["alpha"], both])
+    assert left_out == ("alpha loader", "Alpha has no input loader")
+    with pytest.raises(UsageError, match="No framework has the input loader"):
+        without_input(selection, [KNOWN["alpha"]])
 
 
 def test_looks():

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.report.charts import draw
+from harness.report.charts import draw, thinned
 from harness.report.drawing import round_numbers
 from harness.report.figures import (
     Bar,
@@ -87,8 +87,9 @@ def test_drawing_leaves_matplotlib_as_it_was() -> None:
 
 def test_labels_that_are_too_long_are_cut() -> None:
     (bars, *_) = charts("x" * 500)
-    assert "x" * 39 + "…" in draw(bars)
-    assert "x" * 40 not in draw(bars)
+    texts = "".join(ElementTree.fromstring(draw(bars)).itertext())
+    assert "x" * 39 + "…" in texts
+    assert "x" * 40 not in texts
 
 
 def test_colours_are_told_apart_by_name_and_value() -> None:
@@ -123,3 +124,22 @@ def _luminance(colour: str) -> float:
 )
 def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
     assert round_numbers(low, high) == pytest.approx(expected)
+
+
+def test_dots_that_would_cover_each_other_are_drawn_once() -> None:
+    def cloud(points: int) -> Cloud:
+        return Cloud(
+            label="a",
+            style=STYLE,
+            faint=False,
+            x=tuple(index / points for index in range(points)),
+            y=tuple(20.0 + index % 7 for index in range(points)),
+            flagged=tuple(index == points // 2 for index in range(points)),
+        )
+
+    assert thinned([cloud(1_000)]) == [cloud(1_000)]
+    (few,) = thinned([cloud(100_000)])
+    assert 1_000 < len(few.x) < 4_000
+    assert sum(few.flagged) == 1
+    assert (min(few.y), max(few.y)) == (20.0, 26.0)
+    assert max(few.x) - min(few.x) > 0.99

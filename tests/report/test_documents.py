@@ -9,12 +9,13 @@ import pytest
 
 from harness.report.files import write_report
 from harness.spec.events import Failure, Run, Skip
+from harness.spec.recipes import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture
-def stories(tell: Callable[..., Run], recipes: dict[str, Any]) -> dict[str, Run]:
+def stories(tell: Callable[..., Run], recipes: dict[str, Any], adam_64: Recipe) -> dict[str, Run]:
     changed = recipes["adam"].overridden(epochs=3, dataset="fashion-mnist-20k")
     troubled = {
         "recipes": (changed,),
@@ -43,10 +44,25 @@ def stories(tell: Callable[..., Run], recipes: dict[str, Any]) -> dict[str, Run]
                 Skip(at=2.0, what="gpu cells", reason="there is no GPU"),
             ),
         ),
+        "reproduction": tell(
+            recipes=(recipes["sgd"], adam_64),
+            frameworks=("pytorch", "gluon"),
+            short_trials=False,
+            aa=False,
+            seeds=(0, 1, 2, 3, 4),
+            stuck=(3,),
+        ),
+        "loader": tell(
+            frameworks=("pytorch", "gluon"),
+            sources=("resident", "loader"),
+            long_trials=False,
+            blocks=5,
+            looks=(5,),
+        ),
     }
 
 
-@pytest.mark.parametrize("name", ["usual", "troubled"])
+@pytest.mark.parametrize("name", ["usual", "troubled", "reproduction", "loader"])
 def test_reports_are_word_for_word_as_stored(
     name: str,
     stories: dict[str, Run],

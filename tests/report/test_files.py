@@ -1,9 +1,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from harness.report.files import folder_name, point_latest, write_report
+from harness.report.files import (
+    HEADLINE,
+    folder_name,
+    point_latest,
+    read_headlines,
+    write_comparison,
+    write_index,
+    write_report,
+)
 from harness.spec.events import Run
 
 
@@ -21,17 +30,22 @@ def test_a_report_is_a_page_a_document_and_figures(
     index = write_report(tell(), tmp_path)
     assert index == tmp_path / "2025-10-09T09-33-20-cpu" / "index.html"
     assert list(contents(tmp_path)) == [
-        f"2025-10-09T09-33-20-cpu/{name}"
-        for name in (
-            "figures/epochs-1.svg",
-            "figures/phases-1.svg",
-            "figures/rates-1.svg",
-            "figures/ratios-1.svg",
-            "figures/seconds-1.svg",
-            "figures/windows-1.svg",
-            "index.html",
-            "report.md",
-        )
+        *(
+            f"2025-10-09T09-33-20-cpu/{name}"
+            for name in (
+                "comment.md",
+                "figures/epochs-1.svg",
+                "figures/phases-1.svg",
+                "figures/rates-1.svg",
+                "figures/ratios-1.svg",
+                "figures/seconds-1.svg",
+                "figures/windows-1.svg",
+                "headline.json",
+                "index.html",
+                "report.md",
+            )
+        ),
+        "index.html",
     ]
 
 
@@ -82,3 +96,46 @@ def test_latest_leads_on_where_there_are_no_symbolic_links(
         assert 'url=../one/index.html"' in (latest / "index.html").read_text()
     (tmp_path / "two").mkdir()
     assert point_latest(tmp_path, "two").is_symlink()
+
+
+def test_the_list_of_reports_is_as_long_as_there_are_reports(
+    tell: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = tell(blocks=5, looks=(5,))
+    older = msgspec.structs.replace(
+        run, manifest=msgspec.structs.replace(run.manifest, run="older", created="2024-01-01T00:00")
+    )
+    write_report(older, tmp_path)
+    write_report(run, tmp_path)
+    both = write_comparison([older, run], tmp_path)
+    point_latest(tmp_path, "older")
+    found = read_headlines(tmp_path)
+    assert {each.folder for each in found} == {"older", run.manifest.run, both.parent.name}
+    assert found[-1].folder == "older"
+    source = (tmp_path / "index.html").read_text("utf-8")
+    for each in found:
+        assert f'href="{each.folder}/index.html"' in source
+    assert source.count("PyTorch trains lenet-sgd 2.1×") == 4
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\xff\xfe", b'{"format": 99}', b"[" * 10_000, b'"text"']
+)
+def test_foreign_folders_are_passed_over(
+    tell: Callable[..., Run], tmp_path: Path, content: bytes
+) -> None:
+    for name, file in (("a", HEADLINE), ("b", "index.html")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes(content)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / HEADLINE).write_bytes(content)
+    (tmp_path / "c" / "index.html").write_text("foreign")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "index.html").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    write_report(tell(blocks=0, long_trials=False), tmp_path)
+    assert [each.folder for each in read_headlines(tmp_path)] == ["2025-10-09T09-33-20-cpu"]
+
+
+def test_a_folder_without_reports_has_a_list_too(tmp_path: Path) -> None:
+    assert "There is no report yet" in write_index(tmp_path).read_text("utf-8")

@@ -1,11 +1,25 @@
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.report import html
 from harness.report.files import write_report
 from harness.report.html import inline_svg, printable
 from harness.spec.events import Run
+
+SCRIPT = (Path(html.__file__).parent / "templates" / "script.js").read_text("utf-8").rstrip("\n")
+
+
+def test_no_other_script_may_run_and_nothing_may_be_asked_for(
+    tell: Callable[..., Run], tmp_path: Path
+) -> None:
+    source = write_report(tell(blocks=0, long_trials=False), tmp_path).read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert "default-src &#39;none&#39;; style-src" in source
+    assert f"script-src &#39;sha256-{digest}&#39;" in source
 
 
 def test_the_page_stands_alone(
@@ -14,10 +28,11 @@ def test_the_page_stands_alone(
     source = write_report(tell(), tmp_path).read_text("utf-8")
     document = read_html(source)
     assert document.faults == []
-    assert "script" not in document.tags
+    assert document.scripts == [SCRIPT]
     assert "iframe" not in document.tags
     assert document.handlers == []
-    assert [link for link in document.links if not link.startswith(("#", "data:,"))] == []
+    own = ("#", "data:,", "data:text/csv;")
+    assert [link for link in document.links if not link.startswith(own)] == []
     assert re.findall(r"@import|url\((?!#)", source) == []
     assert len(document.ids) == len(set(document.ids))
     targets = {link.removeprefix("#") for link in document.links if link.startswith("#")}
@@ -30,7 +45,8 @@ def test_what_others_wrote_stays_text(
     source = write_report(hostile_run, tmp_path).read_text("utf-8")
     document = read_html(source)
     assert document.faults == []
-    assert not document.tags & {"script", "img"}
+    assert document.scripts == [SCRIPT]
+    assert "img" not in document.tags
     assert document.handlers == []
     assert " ".join(hostile.split()) in document.text
     assert any("$\\frac{{{7*7}}" in text or "…" in text for text in document.svg_texts)

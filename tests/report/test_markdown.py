@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.report.markdown import escaped, fenced, markdown
+from harness.report.markdown import comment, escaped, fenced, markdown
 from harness.report.view import page_of
 from harness.spec.events import Run
 
@@ -47,6 +47,21 @@ def test_every_figure_has_words_in_its_place(tell: Callable[..., Run]) -> None:
     text = markdown(page_of(tell()))
     assert text.count("![") == 6
     assert "![Examples per second while training lenet-sgd; longer is faster.]" in text
+
+
+def test_the_comment_is_short_and_holds_every_verdict(tell: Callable[..., Run]) -> None:
+    text = comment(page_of(tell()))
+    assert len(text.splitlines()) < 15
+    assert "- **faster**: PyTorch trains lenet-sgd 2.1× [2.0, 2.2] faster than MXNet" in text
+    assert "parity: proved for 3 cells" in text
+    assert "Whole report: levelfield report 2025-10-09T09-33-20-cpu" in text
+
+
+def test_hostile_text_cannot_leave_the_comment(hostile_run: Run) -> None:
+    text = comment(page_of(hostile_run))
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "<svg" not in text
 
 
 def _code_blocks(text: str) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from harness.worker.readings import peak_memory_bytes, read_counters
 from harness.worker.session import evaluation_sizes
 from harness.worker.wire import Train
 from impls.adapter import Setup, Sgd
-from impls.reference.adapter import create
+from impls.reference.adapter import ReferenceAdapter, create
 
 EXAMPLES, BATCH = 45, 8
 
@@ -32,14 +33,23 @@ def data() -> Arrays:
 
 
 @pytest.fixture
-def loop(data) -> TrainingLoop:
+def setup() -> Setup:
     model = read_models(paths.BENCHMARKS / "models.toml")["lenet"]
-    setup = Setup(
+    return Setup(
         model=model, optimizer=Sgd(learning_rate=0.1), batch_size=BATCH, mode="eager",
         device="cpu", threads=1,
     )  # fmt: skip
+
+
+@pytest.fixture
+def weights(setup):
+    return initial_weights(setup.model, "xavier", 0)
+
+
+@pytest.fixture
+def loop(data, setup, weights) -> TrainingLoop:
     adapter = create(setup)
-    adapter.load_weights(initial_weights(model, "xavier", 0))
+    adapter.load_weights(weights)
     return TrainingLoop(adapter, data, batch_order(0, 2, EXAMPLES), BATCH)
 
 
@@ -61,6 +71,34 @@ def test_an_epoch_trains_each_example_once_in_the_order_given(loop):
     assert (last.first_step, last.partial_steps, last.trained_examples) == (3, 1, 21)
     assert loop.steps == 6
     assert loop.order_hash == digest_of_order(batch_order(0, 2, EXAMPLES)[0])
+
+
+class Loading(ReferenceAdapter):
+    """The oracle with a loader that brings the examples in their own order."""
+
+    def open_loader(self, images, labels, workers):
+        self.ranges = itertools.cycle(
+            slice(start, start + BATCH) for start in range(0, len(labels), BATCH)
+        )
+        self.images, self.labels = images, labels
+
+    def train_from_loader(self, steps):
+        for chosen in itertools.islice(self.ranges, steps):
+            pixels, labels = self.images[chosen], self.labels[chosen]
+            self.train(self.stage(*batches(pixels, labels, np.arange(len(labels))[np.newaxis])))
+
+
+def test_a_loaders_window_counts_what_the_loader_brought(data, setup, weights):
+    adapter = Loading(setup)
+    adapter.load_weights(weights)
+    adapter.open_loader(data.train_images, data.train_labels, 0)
+    loop = TrainingLoop(adapter, data, batch_order(0, 2, EXAMPLES), BATCH, loading=True)
+    first = loop.window(Train(lead_in=2, steps=2))
+    # The second window holds the partial batch of 5 that ends the epoch.
+    second = loop.window(Train(lead_in=1, steps=2))
+    assert (first.first_step, first.examples, first.trained_examples) == (0, 16, 32)
+    assert (second.first_step, second.examples, second.trained_examples) == (4, 13, 21)
+    assert (first.stage_seconds, loop.steps, loop.order_hash) == (0.0, 7, "")
 
 
 def test_a_window_that_does_not_fit_starts_the_next_epoch(loop):
@@ -99,7 +137,11 @@ def test_losses_of_single_steps_are_those_of_the_window(loop, data):
     ("examples", "sizes"), [(10_000, {1000}), (4_500, {1000, 500}), (30, {30})]
 )
 def test_evaluation_sizes(examples, sizes):
-    assert evaluation_sizes(examples) == sizes
+    assert evaluation_sizes((examples, 28, 28)) == sizes
+
+
+def test_large_images_are_evaluated_few_at_once():
+    assert evaluation_sizes((10_000, 224, 224)) == {15, 10}
 
 
 def test_what_is_not_finite_is_nothing():

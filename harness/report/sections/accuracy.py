@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from harness.analysis.curves import (
-    Curve,
-    EpochPoint,
-    accuracy_spreads,
-    curves,
-    train_seconds_to_accuracy,
-)
-from harness.report.figures import Curves, Line, Panel
-from harness.report.formats import NOTHING, accuracy, number, seconds
+from harness.analysis.curves import Curve, EpochPoint, accuracy_spreads, curves_by_cell
+from harness.analysis.targets import TargetTime, target_times
+from harness.report.formats import NOTHING, accuracy, number
 from harness.report.page import (
     Block,
     Column,
     Datum,
     Details,
-    Figure,
     Gallery,
     Paragraph,
     Section,
     Table,
 )
+from harness.report.sections.learning import (
+    Learned,
+    figure_by_epoch,
+    figure_by_seconds,
+    printed_by,
+    published_name,
+)
 from harness.report.sections.story import Story
+from harness.report.spreads import loss, seconds_spread, spread
 from harness.spec.events import Group
-from harness.spec.recipes import Published
 
 Value = Callable[[EpochPoint], float | None]
 
 
-def accuracy_section(story: Story) -> Section:
-    """Curves and tables of the long trials, with the published figures beside them."""
-    found = curves(story.run)
+def accuracy_section(story: Story) -> Section | None:
+    """Curves and tables of the long trials, with the published figures beside them.
+
+    Nothing where none were planned.
+    """
+    found = curves_by_cell(story.run)
+    if not found and not story.run.manifest.plan.long_trials:
+        return None
     blocks: list[Block] = []
     for group in story.cast.groups:
-        own = [curve for curve in found if curve.group == group.name and curve.epochs]
-        blocks += [*story.heading(group), *_group_blocks(story, group, own)]
+        learned = {
+            cell: found[group.name, cell] for cell in group.cells if (group.name, cell) in found
+        }
+        blocks += [*story.heading(group), *_group_blocks(story, group, learned)]
     return Section(
         id="accuracy",
         title="Accuracy",
@@ -48,40 +55,39 @@ def accuracy_section(story: Story) -> Section:
     )
 
 
-def _group_blocks(story: Story, group: Group, found: Sequence[Curve]) -> Iterator[Block]:
-    if not found:
-        planned = story.run.manifest.plan.long_trials
-        text = "No long trial was finished." if planned else "This run has no long trials."
-        yield Paragraph(text=text, tone="quiet")
+def _group_blocks(story: Story, group: Group, learned: Learned) -> Iterator[Block]:
+    if not learned:
+        yield Paragraph(text="No long trial was finished.", tone="quiet")
         return
-    yield Gallery(figures=(_by_epoch(story, group, found), _by_seconds(story, group, found)))
-    published = found[0].published
-    printed = published.test_accuracy if published else ()
-    yield _epoch_table(
-        story, found, "Test accuracy after each epoch", _test_accuracy, accuracy, printed
+    yield Gallery(
+        figures=(figure_by_epoch(story, group, learned), figure_by_seconds(story, group, learned))
     )
-    yield from _spread(story, group)
-    yield _cost_table(story, found)
-    losses = published.train_loss if published else ()
-    trained = published.train_accuracy if published else ()
-    yield Details(
-        summary="Training loss and training accuracy",
-        blocks=(
-            _epoch_table(
-                story, found, "Training loss after each epoch, nats", _train_loss, _loss, losses
-            ),
-            _epoch_table(
-                story,
-                found,
-                "Training accuracy after each epoch",
-                _train_accuracy,
-                accuracy,
-                trained,
-            ),
+    printed = printed_by(learned)
+    epoch_table = partial(_epoch_table, story, learned)
+    test = epoch_table(
+        "Test accuracy after each epoch",
+        _test_accuracy,
+        accuracy,
+        printed.test_accuracy,
+        name=published_name(printed),
+    )
+    training = (
+        epoch_table("Training loss after each epoch, nats", _train_loss, loss, printed.train_loss),
+        epoch_table(
+            "Training accuracy after each epoch", _train_accuracy, accuracy, printed.train_accuracy
         ),
     )
-    if published:
-        yield Paragraph(text=f"Published: {published.source}; {published.hardware}.", tone="quiet")
+    if story.has_seeds:
+        yield Details(summary="Every seed, epoch by epoch", blocks=(test, *training))
+    else:
+        yield test
+        yield from _spread(story, group)
+    yield from _target_table(story, group)
+    yield _cost_table(story, learned)
+    if not story.has_seeds:
+        yield Details(summary="Training loss and training accuracy", blocks=training)
+    if printed.source:
+        yield Paragraph(text=f"Published: {printed.source}; {printed.hardware}.", tone="quiet")
 
 
 def _test_accuracy(point: EpochPoint) -> float | None:
@@ -96,105 +102,36 @@ def _train_loss(point: EpochPoint) -> float | None:
     return point.train_loss
 
 
-def _loss(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.4f}"
-
-
-def _name(story: Story, curve: Curve, found: Sequence[Curve]) -> str:
-    """The contender, with its seed and block where it trained more than once."""
-    repeats = [each for each in found if each.cell == curve.cell]
+def _name(story: Story, curve: Curve, learned: Learned) -> Datum:
+    """The contender, with its seed where it trained with several."""
     name = story.marked_name(curve.cell)
-    return f"{name}, seed {curve.seed}, block {curve.block}" if len(repeats) > 1 else name
-
-
-def _lines(
-    story: Story,
-    found: Sequence[Curve],
-    x: Callable[[EpochPoint], float],
-    y: Value,
-    published: Sequence[float] = (),
-) -> tuple[Line, ...]:
-    own = tuple(
-        Line(
-            label=_name(story, curve, found),
-            style=story.cast.style(curve.cell),
-            x=tuple(x(point) for point in curve.epochs),
-            y=tuple(_drawable(y(point)) for point in curve.epochs),
-        )
-        for curve in found
-    )
-    if not published:
-        return own
-    epochs = tuple(float(epoch) for epoch in range(1, len(published) + 1))
-    return (*own, Line(label="published", style=None, x=epochs, y=tuple(published)))
-
-
-def _drawable(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _by_epoch(story: Story, group: Group, found: Sequence[Curve]) -> Figure:
-    published = found[0].published or Published(source="", hardware="", test_accuracy=())
-
-    def epoch(point: EpochPoint) -> float:
-        return float(point.epoch)
-
-    return Figure(
-        name=f"epochs-{story.cast.number(group)}",
-        caption=f"Test accuracy and training loss after each epoch, {story.cast.label(group)}. "
-        "Curves that coincide are drawn one inside the other.",
-        chart=Curves(
-            unit="epochs trained",
-            panels=(
-                Panel(
-                    unit="test accuracy",
-                    lines=_lines(story, found, epoch, _test_accuracy, published.test_accuracy),
-                ),
-                Panel(
-                    unit="training loss, nats",
-                    lines=_lines(story, found, epoch, _train_loss, published.train_loss),
-                ),
-            ),
-        ),
-    )
-
-
-def _by_seconds(story: Story, group: Group, found: Sequence[Curve]) -> Figure:
-    def passed(point: EpochPoint) -> float:
-        return point.train_seconds
-
-    return Figure(
-        name=f"seconds-{story.cast.number(group)}",
-        caption=f"The same against the training clock, {story.cast.label(group)}.",
-        chart=Curves(
-            unit="seconds of training",
-            panels=(
-                Panel(unit="test accuracy", lines=_lines(story, found, passed, _test_accuracy)),
-                Panel(unit="training loss, nats", lines=_lines(story, found, passed, _train_loss)),
-            ),
-        ),
-    )
+    if len(learned[curve.cell]) > 1:
+        name = f"{name}, seed {curve.seed}"
+    style = story.cast.style(curve.cell)
+    return Datum(name, colour=style.colour, variant=style.variant)
 
 
 def _epoch_table(
     story: Story,
-    found: Sequence[Curve],
+    learned: Learned,
     caption: str,
     value: Value,
     in_words: Callable[[float | None], str],
     published: Sequence[float],
+    name: str = "published",
 ) -> Table:
     """One row a long trial, one column an epoch; the published figures last."""
+    found = [curve for curves in learned.values() for curve in curves]
     epochs = sorted({point.epoch for curve in found for point in curve.epochs})
     rows = []
     for curve in found:
         by_epoch = {point.epoch: in_words(value(point)) for point in curve.epochs}
-        name = Datum(_name(story, curve, found), colour=story.cast.style(curve.cell).colour)
-        rows.append((name, *(Datum(by_epoch.get(epoch, NOTHING)) for epoch in epochs)))
+        own = (Datum(by_epoch.get(epoch, NOTHING)) for epoch in epochs)
+        rows.append((_name(story, curve, learned), *own))
     if published:
         printed = dict(enumerate(map(in_words, published), start=1))
         quiet = (Datum(printed.get(epoch, NOTHING), "quiet") for epoch in epochs)
-        rows.append((Datum("published", "quiet"), *quiet))
+        rows.append((Datum(name, "quiet"), *quiet))
     return Table(
         caption=caption,
         columns=(Column("Contender"), *(Column(f"Epoch {each}", number=True) for each in epochs)),
@@ -217,35 +154,61 @@ def _spread(story: Story, group: Group) -> Iterator[Block]:
         yield Paragraph(text=f"{text} after epoch {each.epoch}{block}.")
 
 
-def _cost_table(story: Story, found: Sequence[Curve]) -> Table:
-    published = found[0].published
-    target = published.test_accuracy[-1] if published and published.test_accuracy else None
-    columns = [
-        Column("Contender"),
-        Column("Training", number=True),
-        Column("Evaluation", number=True),
-        Column("Examples/s", number=True),
-    ]
-    if target is not None:
-        columns.append(Column(f"Training to {accuracy(target)}", number=True))
-    rows = []
-    for curve in found:
-        row = [
-            Datum(_name(story, curve, found), colour=story.cast.style(curve.cell).colour),
-            Datum(seconds(curve.train_seconds)),
-            Datum(seconds(curve.phases.get("evaluation"))),
-            Datum(number(curve.examples_per_second)),
-        ]
-        if target is not None:
-            reached = train_seconds_to_accuracy(curve, target)
-            row.append(
-                Datum("not reached", "quiet") if reached is None else Datum(seconds(reached))
-            )
-        rows.append(tuple(row))
+def _target_table(story: Story, group: Group) -> Iterator[Block]:
+    """How soon each contender reaches the accuracy that the recipe names."""
+    times = [each for each in target_times(story.run) if each.group == group.name]
+    if not times:
+        return
+    yield Table(
+        caption=f"Training until the test accuracy is {accuracy(times[0].target_accuracy)}",
+        columns=(
+            Column("Contender"),
+            Column("Seeds that got there", number=True),
+            Column("After epoch", number=True),
+            Column("Seconds of training", number=True),
+        ),
+        rows=tuple(
+            _target_row(story, cell, own)
+            for cell in group.cells
+            if (own := [each for each in times if each.cell == cell])
+        ),
+        note="The test set is evaluated at the end of each epoch. The clock runs in training steps "
+        "alone; of several seeds the median of those that got there, from the lowest to the "
+        "highest.",
+    )
+
+
+def _target_row(story: Story, cell: str, times: Sequence[TargetTime]) -> tuple[Datum, ...]:
+    reached = [each for each in times if each.train_seconds is not None]
+    tone = "plain" if len(reached) == len(times) else "doubt"
+    return (
+        story.contender(cell),
+        Datum(f"{len(reached)} of {len(times)}", tone),  # type: ignore[arg-type]
+        Datum(spread([each.epoch for each in reached], "{:.3g}".format)),
+        Datum(seconds_spread(each.train_seconds for each in reached))
+        if reached
+        else Datum("not reached", "doubt"),
+    )
+
+
+def _cost_table(story: Story, learned: Learned) -> Table:
     return Table(
         caption="Seconds of the long trials",
-        columns=tuple(columns),
-        rows=tuple(rows),
-        note="There is one long trial of each contender: its rate is indicative, and speed is "
-        "judged from short trials alone.",
+        columns=(
+            Column("Contender"),
+            Column("Training", number=True),
+            Column("Evaluation", number=True),
+            Column("Examples/s", number=True),
+        ),
+        rows=tuple(
+            (
+                story.contender(cell),
+                Datum(seconds_spread(curve.train_seconds for curve in curves)),
+                Datum(seconds_spread(curve.phases.get("evaluation") for curve in curves)),
+                Datum(spread((curve.examples_per_second for curve in curves), number)),
+            )
+            for cell, curves in learned.items()
+        ),
+        note="One long trial a seed, in turns with those of the other contenders: rates are "
+        "indicative, and speed is judged from short trials alone.",
     )

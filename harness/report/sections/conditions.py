@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from harness.report.formats import NOTHING, count, gibibytes, shortened
 from harness.report.page import Block, Code, Column, Datum, Details, Paragraph, Section, Table
 from harness.report.sections.story import Story
-from harness.spec.events import Failure, Hashes, Manifest, Parity, Skip, TrialFinished, TrialStarted
+from harness.spec.cells import Cell
+from harness.spec.events import (
+    Failure,
+    Hashes,
+    Manifest,
+    Parity,
+    Plan,
+    Skip,
+    TrialFinished,
+    TrialStarted,
+)
 from harness.spec.machine import Environment
 
 
@@ -22,11 +33,7 @@ def conditions_section(story: Story) -> Section:
         blocks=(
             _machine_table(manifest),
             _framework_table(manifest),
-            *_differing_packages(manifest),
-            Details(
-                summary="All packages",
-                blocks=tuple(_package_table(each, manifest) for each in manifest.environments),
-            ),
+            *_package_tables(manifest),
             _data_table(manifest),
             Details(summary="Environment variables of workers", blocks=(_variables(story),)),
         ),
@@ -54,30 +61,85 @@ def failures_section(story: Story) -> Section:
     return Section(id="failures", title="Failures and skips", blocks=tuple(blocks))
 
 
-def reproduction_section(story: Story) -> Section:
+def again_section(story: Story) -> Section:
     """The command, what it was run with, and hashes of what was trained on."""
     manifest = story.run.manifest
     plan = manifest.plan
-    looks = " and ".join(f"{look}" for look in plan.looks)
     facts = [
         ("Level Field", manifest.levelfield),
         ("Commit of the implementations", manifest.git_commit or "not in a git checkout"),
         ("Suite", plan.suite),
-        ("Looks", f"after {looks} blocks"),
-        ("Block", f"{count(plan.rounds, 'round')} of {count(plan.window_steps, 'timed step')}"),
+        *(_short_trials(plan) if story.is_timed else ()),
         ("Lead-in", count(plan.lead_in_steps, "step")),
         ("Seed", f"{plan.seed}"),
     ]
+    if plan.long_trials and plan.seeds:
+        facts.append(("Seeds of long trials", ", ".join(f"{seed}" for seed in plan.seeds)))
     return Section(
         id="reproduce",
         title="Do it again",
         lead="The command that makes such a run, and hashes of what the workers really used.",
         blocks=(
             Code(text=shlex.join(manifest.command)),
+            _command_table(story),
             _facts_table("Plan", facts),
             Details(summary="Hashes", blocks=(_hash_table(story),)),
         ),
     )
+
+
+def _command_table(story: Story) -> Table:
+    """How each cell is measured again by itself."""
+    return Table(
+        caption="One cell at a time",
+        columns=(Column("Contender"), Column("Command")),
+        rows=tuple(
+            (
+                story.contender(cell.id),
+                Datum(shlex.join(cell_command(cell, story.run.manifest)), code=True),
+            )
+            for cell in story.run.manifest.cells
+        ),
+        note="A contender by itself has nobody to be compared with: it shows rates and curves.",
+    )
+
+
+def cell_command(cell: Cell, manifest: Manifest) -> list[str]:
+    """The command that measures ``cell`` again, as in the run of ``manifest``."""
+    given = list(manifest.command)
+    folders = [each for flag, each in pairwise(given) if flag == "--impl-dir"]
+    changes = [each.partition("=") for each in cell.recipe.overrides]
+    options = [
+        ("-f", f"{cell.framework}@{cell.version}"),
+        ("-r", cell.recipe.name),
+        *((f"--{name}", value) for name, _, value in changes),
+        ("--mode", cell.mode),
+        ("--input", cell.input),
+        *([("--loader-workers", f"{cell.loader_workers}")] if cell.loader_workers else []),
+        ("--device", cell.device),
+        ("--threads", f"{cell.threads}"),
+        ("--settings", cell.settings),
+        ("--seed", f"{manifest.plan.seed}"),
+        *(("--impl-dir", folder) for folder in folders),
+    ]
+    return ["levelfield", "run", manifest.plan.suite, *(word for each in options for word in each)]
+
+
+def _short_trials(plan: Plan) -> Iterator[tuple[str, str]]:
+    """How short trials were looked at; groups with other windows than the plan's by name."""
+    looks = " and ".join(f"{look}" for look in plan.looks)
+    yield "Looks", f"after {looks} blocks"
+    usual = (plan.rounds, plan.window_steps)
+    yield "Block", _block_in_words(*usual)
+    for group in plan.groups:
+        rounds = plan.rounds if group.rounds is None else group.rounds
+        steps = plan.window_steps if group.window_steps is None else group.window_steps
+        if (rounds, steps) != usual:
+            yield f"Block of {group.title or group.name}", _block_in_words(rounds, steps)
+
+
+def _block_in_words(rounds: int, steps: int) -> str:
+    return f"{count(rounds, 'round')} of {count(steps, 'timed step')}"
 
 
 def _facts_table(caption: str, facts: list[tuple[str, str]]) -> Table:
@@ -120,42 +182,53 @@ def _framework_table(manifest: Manifest) -> Table:
     )
 
 
-def _differing_packages(manifest: Manifest) -> Iterator[Table]:
-    """Packages that several environments have, in versions that are not the same."""
-    environments = manifest.environments
+def _package_tables(manifest: Manifest) -> Iterator[Block]:
+    """Packages whose versions differ between environments; then all, with those marked."""
     versions: defaultdict[str, set[str]] = defaultdict(set)
-    for environment in environments:
+    for environment in manifest.environments:
         for package, version in environment.packages.items():
             versions[package].add(version)
     differing = sorted(package for package, seen in versions.items() if len(seen) > 1)
     if differing:
-        yield Table(
-            caption="Packages whose versions differ",
-            columns=(Column("Package"), *(Column(_title(each, manifest)) for each in environments)),
-            rows=tuple(
-                (
-                    Datum(package),
-                    *(Datum(each.packages.get(package, NOTHING)) for each in environments),
-                )
-                for package in differing
-            ),
-        )
+        yield _package_table("Packages whose versions differ", differing, manifest)
+    marked = frozenset(differing)
+    everything = _package_table("All packages", sorted(versions), manifest, marked)
+    yield Details(summary="All packages", blocks=(everything,))
+
+
+def _package_table(
+    caption: str,
+    packages: Sequence[str],
+    manifest: Manifest,
+    marked: frozenset[str] = frozenset(),
+) -> Table:
+    """One row a package, one column an environment."""
+    return Table(
+        caption=caption,
+        columns=(
+            Column("Package"),
+            *(Column(_title(each, manifest)) for each in manifest.environments),
+        ),
+        rows=tuple(
+            (
+                Datum(package),
+                *(
+                    Datum(
+                        each.packages.get(package, NOTHING),
+                        "differs" if package in marked and package in each.packages else "plain",
+                    )
+                    for each in manifest.environments
+                ),
+            )
+            for package in packages
+        ),
+        note="Marked: not the same version in every environment that has it." if marked else "",
+    )
 
 
 def _title(environment: Environment, manifest: Manifest) -> str:
     title = manifest.titles.get(environment.framework, environment.framework)
     return f"{title} {environment.version}"
-
-
-def _package_table(environment: Environment, manifest: Manifest) -> Table:
-    return Table(
-        caption=_title(environment, manifest),
-        columns=(Column("Package"), Column("Version")),
-        rows=tuple(
-            (Datum(package), Datum(version))
-            for package, version in sorted(environment.packages.items())
-        ),
-    )
 
 
 def _data_table(manifest: Manifest) -> Table:
@@ -199,7 +272,7 @@ def _variables(story: Story) -> Table:
                 Datum(value),
                 Datum("all")
                 if len(cells) == len(given)
-                else Datum(", ".join(dict.fromkeys(map(story.cast.name, cells)))),
+                else Datum(", ".join(dict.fromkeys(map(story.cast.name, cells))), "differs"),
             )
             for (variable, value), cells in sorted(holders.items())
         ),
@@ -235,7 +308,10 @@ def _hash_table(story: Story) -> Table:
             seen[event.cell, "parity", event.hashes] = None
         elif isinstance(event, TrialFinished) and event.trial in started:
             trial = started[event.trial]
-            seen[trial.cell, "long trial" if trial.long else "short trial", event.hashes] = None
+            cell = story.cast.member(trial.cell).cell
+            kind = f"long trial, seed {trial.seed}" if trial.long else "short trial"
+            kind += f", {cell.input}" if cell and cell.input == "loader" else ""
+            seen[trial.cell, kind, event.hashes] = None
     return Table(
         caption="SHA-256, first 12 digits",
         columns=(
@@ -249,7 +325,9 @@ def _hash_table(story: Story) -> Table:
             (
                 story.contender(cell),
                 Datum(kind),
-                *(Datum(shortened(each)) for each in (hashes.data, hashes.weights, hashes.order)),
+                Datum(shortened(hashes.data)),
+                Datum(shortened(hashes.weights)),
+                Datum(shortened(hashes.order) if hashes.order else "the loader's own"),
             )
             for cell, kind, hashes in seen
         ),

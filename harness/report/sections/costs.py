@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -9,9 +11,12 @@ from harness.analysis.trials import Block as MeasuredBlock
 from harness.analysis.trials import Trial, finished_blocks
 from harness.report.figures import Cloud, Scatter, Stack
 from harness.report.formats import NOTHING, count, mebibytes, number, percent, seconds
-from harness.report.page import Block, Column, Datum, Figure, Paragraph, Section, Table
+from harness.report.page import Block, Column, Datum, Download, Figure, Paragraph, Section, Table
 from harness.report.sections.story import Story
 from harness.spec.events import Group, Window
+
+MOST_RAW_WINDOWS = 5_000
+"""Half a megabyte of page; more are left to the run's own files."""
 
 PHASES = (
     "spawn",
@@ -25,8 +30,13 @@ PHASES = (
 )
 
 
-def costs_section(story: Story) -> Section:
-    """Where a user's time goes besides training, and what it takes of the machine."""
+def costs_section(story: Story) -> Section | None:
+    """Where a user's time goes besides training, and what it takes of the machine.
+
+    Nothing where no trial was planned.
+    """
+    if not story.is_timed and not story.run.manifest.plan.long_trials:
+        return None
     blocks: list[Block] = []
     for group in story.cast.groups:
         blocks += [*story.heading(group), *_cost_blocks(story, group)]
@@ -39,14 +49,17 @@ def costs_section(story: Story) -> Section:
     )
 
 
-def windows_section(story: Story) -> Section:
-    """Every timed window of the short trials."""
+def windows_section(story: Story) -> Section | None:
+    """Every timed window of the short trials; nothing where none were planned."""
+    if not story.is_timed:
+        return None
     blocks: list[Block] = []
     for group in story.cast.groups:
         own = [each for each in finished_blocks(story.run, long=False) if each.group == group.name]
         blocks += story.heading(group)
         if any(trial.windows for block in own for trial in block.trials):
             blocks.append(_windows_figure(story, group, own))
+            blocks.append(_raw_windows(story, group, own))
             blocks += _flags_table(story, group)
         else:
             blocks.append(Paragraph(text="No block of short trials was finished.", tone="quiet"))
@@ -102,6 +115,7 @@ def _phases_figure(story: Story, group: Group, chosen: Sequence[Trial], which: s
                 )
                 for trial in chosen
             ),
+            styles=tuple(story.cast.style(trial.started.cell) for trial in chosen),
         ),
     )
 
@@ -190,6 +204,46 @@ def _windows_figure(story: Story, group: Group, blocks: Sequence[MeasuredBlock])
         name=f"windows-{story.cast.number(group)}",
         caption=f"Milliseconds a step of every window, {story.cast.label(group)}; lower is faster.",
         chart=Scatter(x_unit="minutes", y_unit="ms a step", clouds=clouds),
+    )
+
+
+def _raw_windows(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> Block:
+    """Every window as a line of CSV, where they are so few that a page can hold them."""
+    lines = [
+        (
+            block.block,
+            trial.started.cell,
+            int(trial.started.twin),
+            window.round,
+            window.position,
+            window.at,
+            window.steps,
+            window.examples,
+            window.wall_seconds,
+            window.cpu_seconds,
+            window.steal_seconds,
+        )
+        for block in blocks
+        for trial in block.trials
+        for window in trial.windows
+    ]
+    place = f"results/runs/{story.run.manifest.run}/trials.jsonl"
+    if len(lines) > MOST_RAW_WINDOWS:
+        return Paragraph(
+            text=f"{count(len(lines), 'window')}: too many for a page; {place} has them.",
+            tone="quiet",
+        )
+    heads = (
+        "block,cell,twin,round,position,at_unix_seconds,steps,examples,wall_seconds,cpu_seconds,"
+        "steal_seconds"
+    )
+    buffer = io.StringIO()
+    buffer.write(heads + "\n")
+    csv.writer(buffer, lineterminator="\n").writerows(lines)
+    return Download(
+        file=f"windows-{story.cast.number(group)}.csv",
+        text=f"Raw values of {count(len(lines), 'window')}, CSV",
+        csv=buffer.getvalue(),
     )
 
 

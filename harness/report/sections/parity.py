@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.parity import ParityResult, cross_deviations
-from harness.report.formats import deviation
+from harness.report.formats import NOTHING, deviation
 from harness.report.page import Block, Column, Datum, Details, Items, Paragraph, Section, Table
 from harness.report.sections.story import Story
 from harness.spec.events import Deviation, Group, Parity
+from harness.spec.recipes import Tolerances
 
 
 def parity_section(story: Story) -> Section:
     """Each cell against the oracle, then cells against each other."""
-    blocks: list[Block] = []
+    blocks: list[Block] = [_tolerances(story)]
     for group in story.cast.groups:
         blocks += [*story.heading(group), *_group_blocks(story, group)]
     return Section(
@@ -23,6 +24,37 @@ def parity_section(story: Story) -> Section:
         "from the same weights and batches, before it was timed. A deviation is relative; "
         "a contender that exceeds a tolerance is not comparable.",
         blocks=tuple(blocks),
+    )
+
+
+def _tolerances(story: Story) -> Table:
+    """Each recipe's tolerances, and where they come from."""
+    recipes = {cell.recipe.label: cell.recipe for cell in story.run.manifest.cells}
+    usual = Tolerances()
+    return Table(
+        caption="Tolerances",
+        columns=(
+            Column("Recipe"),
+            Column("Step 1", number=True),
+            Column("Steps 2–10", number=True),
+            Column("Batch of the proof", number=True),
+            Column("Where they come from"),
+        ),
+        rows=tuple(
+            (
+                Datum(label, strong=True),
+                Datum(deviation(recipe.tolerances.step_1)),
+                Datum(deviation(recipe.tolerances.steps_2_to_10)),
+                Datum(f"{recipe.proof_batch_size}"),
+                Datum("a few roundings of float32, as for the LeNets", "quiet")
+                if recipe.tolerances == usual
+                else Datum("10 times the measured float32/float64 envelope of the oracle"),
+            )
+            for label, recipe in recipes.items()
+        ),
+        note="Deeper and normalised networks round more: there the oracle was computed in float32 "
+        "and in float64, and ten times what lies between the two is tolerated. Methodology, in the "
+        "documentation, has the figures.",
     )
 
 
@@ -48,9 +80,11 @@ def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
             *(_row(story, result, proofs[result.cell]) for result in results),
             *(_missing_row(story, cell) for cell in missing),
         ),
-        note="Step 1: the largest of the initial logits, every tensor after one step, and the "
-        "first loss. Steps 2–10: the largest of the losses. The formula is the "
-        "implementation's own, and its proof is against that one.",
+        note="Step 1: the largest of the initial logits, every tensor after one step (running "
+        "statistics with them), and the first loss. Steps 2–10: the largest of the logits in "
+        "inference mode after one step, and of the later losses. The formula is the "
+        "implementation's own, and its proof is against that one. Dropout is off: random masks "
+        "cannot be matched.",
     )
     failures = [
         f"{story.cast.name(result.cell)}: {failure}."
@@ -78,12 +112,12 @@ def _row(story: Story, result: ParityResult, proof: Parity) -> tuple[Datum, ...]
 
 
 def _missing_row(story: Story, cell: str) -> tuple[Datum, ...]:
-    return (story.contender(cell), *(Datum("—"),) * 5, Datum("not run", "doubt"))
+    return (story.contender(cell), *(Datum(NOTHING),) * 5, Datum("not run", "doubt"))
 
 
 def _worst(worst: Deviation | None) -> tuple[Datum, Datum]:
     if worst is None:
-        return Datum("not checked", "doubt"), Datum("—")
+        return Datum("not checked", "doubt"), Datum(NOTHING)
     holds = worst.value is not None and worst.value <= worst.tolerance
     return (
         Datum(deviation(worst.value), "plain" if holds else "bad"),
@@ -92,16 +126,20 @@ def _worst(worst: Deviation | None) -> tuple[Datum, Datum]:
 
 
 def _formula(story: Story, proof: Parity) -> str:
-    """The implementation's formula of the optimizer that the recipe has."""
+    """The implementation's formulas of what the recipe has: its optimizer, its BatchNorm."""
     cell = story.cast.member(proof.cell).cell
     if cell is None:
-        return "—"
+        return NOTHING
     optimizer = cell.recipe.optimizer
     kind = type(optimizer).__name__
+    parts = [kind if kind == "Adam" else kind.upper()]
     if kind == "Adam":
-        return f"Adam, {proof.adam_formula}"
-    momentum = getattr(optimizer, "momentum", 0.0)
-    return f"{kind.upper()}, {proof.momentum_formula}" if momentum else f"{kind.upper()}"
+        parts.append(proof.adam_formula)
+    elif getattr(optimizer, "momentum", 0.0):
+        parts.append(proof.momentum_formula)
+    if any(each.tensor.endswith(".running_var") for each in proof.deviations):
+        parts.append(f"{proof.variance_formula} running variance")
+    return ", ".join(parts)
 
 
 def _remainder(story: Story, group: Group) -> Iterator[Block]:

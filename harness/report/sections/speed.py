@@ -25,8 +25,13 @@ from harness.report.sentences import TONES, noise_floor_in_words, ratio_in_words
 from harness.spec.events import Group
 
 
-def speed_section(story: Story) -> Section:
-    """Rates with intervals, then ratios with the band of equivalence and the noise floor."""
+def speed_section(story: Story) -> Section | None:
+    """Rates with intervals, then ratios with the band of equivalence and the noise floor.
+
+    Nothing where no speed was to be measured.
+    """
+    if not story.is_timed:
+        return None
     blocks: list[Block] = []
     for judged in story.judgement.groups:
         group = story.cast.group(judged.group)

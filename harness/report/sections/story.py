@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.analysis.judgement import Judgement
+from harness.analysis.protocol import plans_short_blocks
 from harness.report.cast import Cast
 from harness.report.page import Block, Datum, Heading
 from harness.spec.events import Group, Run
@@ -16,6 +17,16 @@ class Story(NamedTuple):
     run: Run
     judgement: Judgement
     cast: Cast
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether long trials were planned with more than one seed."""
+        return len(self.run.manifest.plan.seeds) > 1
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether short trials were planned, or happened: else there is nothing to say of speed."""
+        return plans_short_blocks(self.run.manifest.plan) or bool(self.judgement.rates)
 
     def heading(self, group: Group) -> tuple[Block, ...]:
         """The group's title, where there is more than one group."""
@@ -38,6 +49,10 @@ class Story(NamedTuple):
 
     def contender(self, cell: str, *, twin: bool = False) -> Datum:
         """A table cell that names a contender in its colour."""
+        style = self.cast.style(cell)
         return Datum(
-            self.cast.name(cell, twin=twin), colour=self.cast.style(cell).colour, strong=not twin
+            self.cast.name(cell, twin=twin),
+            colour=style.colour,
+            variant=style.variant,
+            strong=not twin,
         )

@@ -1,0 +1,153 @@
+"""What reading the data costs: the same contender with its batches laid ready, and with its loader.
+
+A loader brings its own order, so its accuracies prove nothing here and its cells stand in groups of
+their own; only the rates are put side by side, each contender's with its own. The two were measured
+in blocks of their own, so the interval of their ratio is Welch's (1947), over blocks, of the
+difference of log rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import msgspec
+import numpy as np
+from scipy import special
+
+from harness.analysis.estimates import Contender, Floats, log_rates, sample
+from harness.analysis.judgement import Interval
+from harness.analysis.trials import Block, finished_blocks
+from harness.spec.cells import Cell
+from harness.spec.events import Run
+
+CONFIDENCE = 0.95
+
+
+class InputCost(msgspec.Struct, frozen=True, kw_only=True):
+    """One contender, with its batches resident on the device and with its own loader."""
+
+    recipe: str
+    """Its label."""
+    resident_group: str
+    resident_cell: str
+    loader_group: str
+    loader_cell: str
+    loader_workers: int
+    resident_examples_per_second: float
+    loader_examples_per_second: float
+    resident_blocks: int
+    loader_blocks: int
+    share_of_time: float
+    """1 − loader rate ÷ resident rate: the share of a loader's time that its input costs, a
+    fraction. Negative where the loader is the faster one: it prepares batches while others are
+    trained on, and resident ones may suit the caches worse."""
+    interval: Interval | None
+    """Of ``share_of_time``, 95 %; nothing below 2 blocks of either."""
+    resident_stage_seconds: float
+    """Seconds of staging before a window, which is what resident input takes outside of the clock:
+    the median of all."""
+    resident_train_seconds: float
+    """Seconds of the steps that were staged: lead-in, window and partial batch, the median of
+    all."""
+
+
+def input_costs(run: Run) -> tuple[InputCost, ...]:
+    """One for each contender and loader that was measured beside the same with resident input.
+
+    The same means recipe, framework, version, mode, settings, device and threads.
+    """
+    blocks = finished_blocks(run, long=False)
+    logs = _log_rates(run, blocks)
+    cells = {cell.id: cell for cell in run.manifest.cells}
+    placed = [
+        (cells[name], group.name)
+        for group in run.manifest.plan.groups
+        for name in group.cells
+        if name in cells and name in logs
+    ]
+    resident = {_sameness(cell): (cell, group) for cell, group in placed if cell.input != "loader"}
+    return tuple(
+        _input_cost(*resident[_sameness(cell)], cell, group, logs, blocks)
+        for cell, group in placed
+        if cell.input == "loader" and _sameness(cell) in resident
+    )
+
+
+def share_interval(resident: Floats, loader: Floats) -> Interval | None:
+    """Of 1 − exp(mean ``loader`` − mean ``resident``), log rates by block; nothing below 2 each.
+
+    Welch's t-interval, with Satterthwaite's degrees of freedom.
+    """
+    if min(len(resident), len(loader)) < 2:
+        return None
+    variances = [float(each.var(ddof=1)) / len(each) for each in (resident, loader)]
+    total = sum(variances)
+    difference = float(loader.mean() - resident.mean())
+    half = 0.0
+    if total > 0:
+        parts = zip(variances, (len(resident), len(loader)), strict=True)
+        degrees = 1 / sum((part / total) ** 2 / (count - 1) for part, count in parts)
+        half = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
+    return Interval(
+        low=1 - math.exp(difference + half),
+        high=1 - math.exp(difference - half),
+        confidence=CONFIDENCE,
+    )
+
+
+def _log_rates(run: Run, blocks: Sequence[Block]) -> dict[str, Floats]:
+    """Cell id → log rate of each block that has one."""
+    found = {}
+    for group in run.manifest.plan.groups:
+        of = sample(group, blocks)
+        for cell in group.cells:
+            logs = log_rates(of, Contender(cell))
+            if not np.isnan(logs).all():
+                found[cell] = logs[~np.isnan(logs)]
+    return found
+
+
+def _sameness(cell: Cell) -> tuple[str, str, str, int]:
+    """What a resident cell and one with a loader have in common where they are compared."""
+    return cell.recipe.label, cell.contender, cell.device, cell.threads
+
+
+def _input_cost(
+    resident: Cell,
+    resident_group: str,
+    loader: Cell,
+    loader_group: str,
+    logs: dict[str, Floats],
+    blocks: Sequence[Block],
+) -> InputCost:
+    of_resident, of_loader = logs[resident.id], logs[loader.id]
+    times = [*_stage_and_train_seconds(resident.id, blocks)]
+    return InputCost(
+        recipe=resident.recipe.label,
+        resident_group=resident_group,
+        resident_cell=resident.id,
+        loader_group=loader_group,
+        loader_cell=loader.id,
+        loader_workers=loader.loader_workers,
+        resident_examples_per_second=math.exp(float(of_resident.mean())),
+        loader_examples_per_second=math.exp(float(of_loader.mean())),
+        resident_blocks=len(of_resident),
+        loader_blocks=len(of_loader),
+        share_of_time=1 - math.exp(float(of_loader.mean() - of_resident.mean())),
+        interval=share_interval(of_resident, of_loader),
+        resident_stage_seconds=median(stage for stage, _ in times),
+        resident_train_seconds=median(train for _, train in times),
+    )
+
+
+def _stage_and_train_seconds(cell: str, blocks: Sequence[Block]) -> Iterator[tuple[float, float]]:
+    for block in blocks:
+        for trial in block.trials:
+            if trial.started.cell == cell:
+                for each in trial.windows:
+                    yield (
+                        each.stage_seconds,
+                        each.lead_in_seconds + each.wall_seconds + each.partial_seconds,
+                    )

@@ -1,0 +1,169 @@
+"""The selection flags: declared once, taken by every command that measures."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, cast, get_type_hints
+
+import typer
+
+from harness.errors import UsageError
+from harness.spec.cells import Input, Settings
+from harness.spec.selection import FrameworkChoice, Selection
+
+Frameworks = Annotated[
+    list[str] | None, typer.Option("-f", "--framework", metavar="NAME[@VERSION]")
+]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, gpu or gpu:N.")]
+DataDir = Annotated[
+    str | None, typer.Option("--data-dir", help="Folder with the dataset's IDX files.")
+]
+ImplDirs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--impl-dir", help="Folder that holds implementations of your own (NAME/impl.toml)."
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder that gets results/ and reports/.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flags:
+    """What was given on the command line, one field for each option."""
+
+    framework: Frameworks = None
+    recipe: Annotated[list[str] | None, typer.Option("-r", "--recipe")] = None
+    mode: Annotated[
+        list[str] | None, typer.Option("--mode", help="eager, compiled, xla or fit.")
+    ] = None
+    input: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="resident, or loader: the framework's own data loader."),
+    ] = None
+    loader_workers: Annotated[
+        int,
+        typer.Option("--loader-workers", min=0, help="A loader's own processes or threads."),
+    ] = 0
+    device: Device = None
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None
+    settings: Annotated[list[str] | None, typer.Option("--settings", help="matched or stock.")] = (
+        None
+    )
+    dataset: Annotated[str | None, typer.Option("--dataset")] = None
+    data_dir: DataDir = None
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1)] = 0
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Of the long trials.")] = (
+        None
+    )
+    blocks: Annotated[
+        int | None, typer.Option("--blocks", min=0, help="One look after so many; 5 for verdicts.")
+    ] = None
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Such as 10m: blocks fixed from the first one.")
+    ] = None
+    no_aa: Annotated[bool, typer.Option("--no-aa", help="No second copy of the reference.")] = False
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Contender that the others are compared with.")
+    ] = None
+    impl_dir: ImplDirs = None
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")
+    ] = None
+    out: Out = Path()
+    json: Json = False
+
+    def selection(self) -> Selection:
+        """What they ask for.
+
+        Raises:
+            UsageError: a word or a time that is none.
+        """
+        if self.device is not None and not re.fullmatch(r"cpu|gpu(:\d+)?", self.device):
+            raise UsageError(
+                f"--device is {self.device!r}, expected cpu, gpu or gpu:N: choose one of these"
+            )
+        inputs = _words("--input", self.input, ("resident", "loader"), ("resident",))
+        if self.loader_workers and "loader" not in inputs:
+            raise UsageError(
+                f"--loader-workers is {self.loader_workers} where no loader is measured, expected "
+                "none: add --input loader, or leave it out"
+            )
+        settings = _words("--settings", self.settings, ("matched", "stock"), ("matched",))
+        return Selection(
+            frameworks=tuple(FrameworkChoice.parse(text) for text in self.framework or ()),
+            recipes=tuple(self.recipe or ()),
+            modes=tuple(self.mode or ()),
+            inputs=cast(tuple[Input, ...], inputs),
+            loader_workers=self.loader_workers,
+            device=self.device,
+            threads=self.threads,
+            settings=cast(tuple[Settings, ...], settings),
+            dataset=self.dataset,
+            data_dir=self.data_dir,
+            seed=self.seed,
+            epochs=self.epochs,
+            blocks=self.blocks,
+            budget_seconds=_seconds(self.budget) if self.budget else None,
+            aa=False if self.no_aa else None,
+            reference=self.reference,
+            impl_dirs=tuple(self.impl_dir or ()),
+        )
+
+
+def takes_flags(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The command's parameter ``flags: Flags`` is an option for each field of ``Flags``.
+
+    Fields in ``left_out`` are none of its options and keep their defaults.
+    """
+    hints = get_type_hints(Flags, include_extras=True)
+    options = {
+        field.name: inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(Flags)
+        if field.name not in left_out
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+
+        @functools.wraps(command)
+        def expanded(**given: Any) -> None:
+            flags = Flags(**{name: given.pop(name) for name in options})
+            command(flags=flags, **given)
+
+        kept = [parameter for name, parameter in own.parameters.items() if name != "flags"]
+        # This is what typer reads.
+        expanded.__signature__ = own.replace(  # type: ignore[attr-defined]
+            parameters=[*kept, *options.values()]
+        )
+        return expanded
+
+    return decorate
+
+
+def _words(
+    flag: str, given: list[str] | None, known: tuple[str, ...], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    for word in given or ():
+        if word not in known:
+            raise UsageError(
+                f"{flag} is {word!r}, expected one of {', '.join(known)}: choose one of these"
+            )
+    return tuple(dict.fromkeys(given or default))
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if match is None:
+        raise UsageError(f"--budget is {text!r}, expected a time such as 90s, 10m or 1h: give one")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

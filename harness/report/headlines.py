@@ -1,0 +1,60 @@
+"""What a list of reports says of each: stored beside the report, read when the list is made."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.report.page import Page, Tone
+
+FORMAT = 1
+"""Readers pass over other numbers; a change that they could not read raises it."""
+
+
+class HeadlineVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison."""
+
+    word: str
+    tone: Tone
+    sentence: str
+
+
+class Headline(msgspec.Struct, frozen=True, kw_only=True):
+    """One report in short."""
+
+    format: int
+    title: str
+    run: str
+    measured: str
+    machine: str
+    warnings: tuple[str, ...]
+    """Titles of the banners."""
+    verdicts: tuple[HeadlineVerdict, ...]
+    folder: str = ""
+    """Name of the folder that the report was found in."""
+
+
+def headline(page: Page) -> Headline:
+    """``page`` in short."""
+    facts = dict(page.facts)
+    return Headline(
+        format=FORMAT,
+        title=page.title,
+        run=page.subtitle,
+        measured=facts.get("Measured", ""),
+        machine=facts.get("Machine", ""),
+        warnings=tuple(dict.fromkeys(banner.title for banner in page.banners)),
+        verdicts=tuple(
+            HeadlineVerdict(word=line.word, tone=line.tone, sentence=line.sentence)
+            for group in page.verdicts
+            for line in group.lines
+        ),
+    )
+
+
+def read_headline(source: bytes, folder: str) -> Headline | None:
+    """What ``source`` says of the report in ``folder``; nothing if it is none of ours."""
+    try:
+        found = msgspec.json.decode(source, type=Headline)
+    except msgspec.DecodeError:
+        return None
+    return msgspec.structs.replace(found, folder=folder) if found.format == FORMAT else None

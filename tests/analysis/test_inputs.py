@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from harness.analysis.inputs import input_costs, share_interval
+from harness.spec.events import Run
+
+from .golden import A, B
+from .runs import BATCH, STEPS, USUAL_RATE, Logs, cell, noise, run_of, short_events
+
+logs = st.lists(st.floats(-1, 1), min_size=2, max_size=8).map(np.array)
+
+
+def both(resident: dict[str, Logs], loader: dict[str, Logs]) -> Run:
+    contenders = {"alpha": A, "beta": B}
+    events = short_events({contenders[name]: rows for name, rows in resident.items()})
+    events += short_events(
+        {contenders[name]: rows for name, rows in loader.items()}, source="loader", first_trial=500
+    )
+    return run_of(events, ["alpha", "beta"], sources=("resident", "loader"), aa=False)
+
+
+def test_the_share_of_time_that_input_costs() -> None:
+    flat = np.zeros((3, 2))
+    run = both(
+        {"alpha": flat, "beta": flat + math.log(2)},
+        {"alpha": flat + math.log(0.75), "beta": flat + math.log(0.5)},
+    )
+    alpha, beta = input_costs(run)
+    assert (alpha.recipe, alpha.loader_workers) == ("lenet-sgd", 2)
+    assert alpha.resident_cell == cell("alpha").id
+    assert alpha.loader_cell == cell("alpha", source="loader").id
+    assert alpha.loader_group.endswith("/loader-2w/cpu-2t")
+    assert alpha.resident_examples_per_second == pytest.approx(USUAL_RATE)
+    assert alpha.loader_examples_per_second == pytest.approx(0.75 * USUAL_RATE)
+    assert alpha.share_of_time == pytest.approx(0.25)
+    assert beta.share_of_time == pytest.approx(0.75)
+    assert (alpha.resident_blocks, alpha.loader_blocks) == (3, 3)
+    assert alpha.resident_stage_seconds == pytest.approx(0.05)
+    assert alpha.resident_train_seconds == pytest.approx(1.1 * STEPS * BATCH / USUAL_RATE)
+
+
+def test_blocks_give_an_interval_and_one_block_does_not() -> None:
+    resident, loader = noise(1, 6, 3, 0.02), noise(2, 6, 3, 0.02, shift=-0.3)
+    (found,) = input_costs(both({"alpha": resident}, {"alpha": loader}))
+    assert found.interval is not None
+    assert found.interval.low < found.share_of_time < found.interval.high
+    assert found.interval.low < 1 - math.exp(-0.3) < found.interval.high
+    (found,) = input_costs(both({"alpha": resident[:1]}, {"alpha": loader}))
+    assert found.interval is None
+
+
+def test_a_contender_without_the_other_input_is_left_out() -> None:
+    assert input_costs(both({"alpha": np.zeros((2, 2))}, {"beta": np.zeros((2, 2))})) == ()
+    failed = np.full((2, 2), np.nan)
+    assert input_costs(both({"alpha": np.zeros((2, 2))}, {"alpha": failed})) == ()
+    assert input_costs(run_of([], ["alpha"])) == ()
+
+
+@given(resident=logs, loader=logs)
+def test_the_interval_is_welchs(resident: Logs, loader: Logs) -> None:
+    found = share_interval(resident, loader)
+    assert found is not None
+    if np.ptp(resident) < 1e-6 or np.ptp(loader) < 1e-6:
+        return
+    known = stats.ttest_ind(loader, resident, equal_var=False).confidence_interval(0.95)
+    assert 1 - found.low == pytest.approx(math.exp(known.high), rel=1e-6)
+    assert 1 - found.high == pytest.approx(math.exp(known.low), rel=1e-6)
+
+
+def test_blocks_that_are_all_the_same_leave_no_doubt() -> None:
+    found = share_interval(np.zeros(3), np.full(3, math.log(0.5)))
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))

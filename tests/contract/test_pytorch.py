@@ -1,0 +1,236 @@
+"""What the proof of every cell leaves open: PyTorch in float64, compiled, and its loader.
+
+On a CPU PyTorch adds up a batch's statistics in float32 where the channels come last, so that a
+proof in float32 says little of models with BatchNorm; in float64 any difference of meaning would
+stand out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from harness import paths
+from harness.environments.collection import Environments
+from harness.spec.implementations import read_implementation
+from harness.spec.recipes import read_models
+
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
+
+PYTORCH = read_implementation(paths.IMPLS / "pytorch")
+MODELS = read_models(paths.BENCHMARKS / "models.toml")
+
+PRELUDE = """
+import json, os, sys
+from pathlib import Path
+import numpy as np
+import torch
+from harness.datasets.weights import initial_weights
+from harness.spec.recipes import read_models, read_recipes
+from impls.adapter import Setup
+from impls.pytorch.adapter import create
+from impls.reference.adapter import create as create_reference
+
+MODELS = read_models(Path("benchmarks/models.toml"))
+RECIPES = read_recipes(Path("benchmarks/recipes.toml"))
+
+def new_adapter(recipe, make=create, **changes):
+    recipe = RECIPES[recipe]
+    adapter = make(Setup(**{
+        "model": MODELS[recipe.model], "optimizer": recipe.optimizer, "batch_size": 2,
+        "mode": "eager", "device": "cpu", "threads": 2, "dropout": False, **changes,
+    }))
+    adapter.load_weights(initial_weights(MODELS[recipe.model], recipe.init, 1))
+    return adapter
+
+def batches(shape, steps, size, dtype=np.float32):
+    generator = np.random.RandomState(2)
+    images = generator.rand(steps, size, *shape).astype(np.float32)
+    return images.astype(dtype), generator.randint(10, size=(steps, size)).astype(np.int64)
+
+def distance(one, other):
+    return max(float(np.abs(one[name] - other[name]).max()) for name in other)
+"""
+
+IN_FLOAT64 = """
+torch.set_default_dtype(torch.float64)
+found = {}
+for recipe in sys.argv[2:]:
+    images, labels = batches(MODELS[RECIPES[recipe].model].input_shape, 2, 4, np.float64)
+    both = []
+    for make in (create, create_reference):
+        adapter = new_adapter(recipe, make, variance_formula=sys.argv[1])
+        adapter.train(adapter.stage(images, labels))
+        after = adapter.logits(images[0])
+        both.append({**adapter.weights(), "logits": after, "loss": adapter.take_metrics().loss_sum})
+    found[recipe] = distance(*both)
+print(json.dumps(found))
+"""
+
+COMPILED = """
+from torch._dynamo.utils import counters
+images, labels = batches((1, 28, 28), 4, 32)
+adapter = new_adapter("lenet-bn", mode="compiled", batch_size=32)
+found = {"graphs": [], "kept": []}
+
+def note():
+    found["graphs"].append(counters["stats"]["unique_graphs"])
+
+for _ in range(2):
+    adapter.train(adapter.stage(images, labels))
+    note()
+    before = adapter.weights()
+    adapter.evaluate(adapter.stage(images[:1, :9], labels[:1, :9]))
+    adapter.logits(images[0])
+    adapter.layers()
+    found["kept"].append(distance(adapter.weights(), before))
+    adapter.load_weights(before)
+    adapter.train(adapter.stage(images, labels))
+    note()
+adapter.train(adapter.stage(images[:1, :7], labels[:1, :7]))
+note()
+found["breaks"] = sum(counters["graph_break"].values())
+print(json.dumps(found))
+"""
+
+DROPOUT = """
+images, labels = batches((1, 224, 224), 1, 2)
+found = {}
+
+def trained(adapter):
+    adapter.load_weights(initial_weights(MODELS["nin"], "xavier", 1))
+    adapter.train(adapter.stage(images, labels))
+    return adapter.weights()
+
+without = trained(new_adapter("nin"))
+other_seed = trained(new_adapter("nin", dropout=True, seed=2))
+for mode in ("eager", "compiled"):
+    adapter = new_adapter("nin", mode=mode, dropout=True, seed=1)
+    one = trained(adapter)
+    found[mode] = {
+        "again": distance(one, trained(adapter)),
+        "other seed": distance(one, other_seed),
+        "without": distance(one, without),
+    }
+print(json.dumps(found))
+"""
+
+LAYERS = """
+found = {}
+for recipe in ("lenet-sgd", "lenet-bn", "nin", "resnet18", "densenet"):
+    found[RECIPES[recipe].model] = new_adapter(recipe).layers()
+print(json.dumps(found))
+"""
+
+LOADER = """
+images = np.random.RandomState(3).randint(256, size=(100, 28, 28)).astype(np.uint8)
+labels = (np.arange(100) % 10).astype(np.uint8)
+expected = np.sort(images.reshape(100, -1).sum(axis=1, dtype=np.int64)).tolist()
+found = {"imported at first": "torchvision" in sys.modules, "runs": {}}
+
+from impls.pytorch.loader import endless_batches
+from itertools import islice
+
+for workers in (0, 2):
+    adapter = new_adapter("lenet-sgd", batch_size=32, seed=7)
+    adapter.open_loader(images, labels, workers)
+    for steps in (3, 5):
+        adapter.train_from_loader(steps)
+    loaded, metrics = adapter.weights(), adapter.take_metrics()
+    setup = Setup(model=MODELS["lenet"], optimizer=RECIPES["lenet-sgd"].optimizer, batch_size=32,
+                  mode="eager", device="cpu", threads=2, seed=7)
+    drawn = list(islice(endless_batches(images, labels, setup, workers), 8))
+    sums = torch.cat([batch for batch, _ in drawn]).double().mul(255).flatten(1).sum(1)
+    sums = sums.round().long().tolist()
+    adapter = new_adapter("lenet-sgd", batch_size=32)
+    for batch, answers in drawn:
+        adapter.train(adapter.stage(batch[None].numpy(), answers[None].numpy()))
+    found["runs"][workers] = {
+        "sizes": [len(answers) for _, answers in drawn],
+        "epochs_are_whole": [sorted(sums[i:i + 100]) == expected for i in (0, 100)],
+        "epochs_are_alike": sums[:100] == sums[100:],
+        "examples": metrics.examples,
+        "from_staged": distance(loaded, adapter.weights()),
+    }
+setup = Setup(model=MODELS["resnet18"], optimizer=RECIPES["resnet18"].optimizer, batch_size=32,
+              mode="eager", device="cpu", threads=2)
+batch, _ = next(endless_batches(images, labels, setup, 2))
+found["large"] = [list(batch.shape), str(batch.dtype), batch.min().item(), batch.max().item()]
+print(json.dumps(found))
+"""
+
+
+def answer(program: str, *arguments: str, loader: bool = False) -> Any:
+    """What ``program`` prints last, run in PyTorch's own environment."""
+    environment = Environments().sync(PYTORCH, "cpu", loader=loader)
+    done = subprocess.run(
+        [environment.python, "-c", PRELUDE + program, *arguments],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_pytorch_in_float64_computes_what_the_oracle_computes():
+    recipes = (
+        "lenet-sgd",
+        "lenet-avg-sgd",
+        "lenet-adam",
+        "lenet-bn",
+        "nin",
+        "resnet18",
+        "densenet",
+    )
+    found = answer(IN_FLOAT64, PYTORCH.variance_formula, *recipes)
+    assert list(found) == list(recipes)
+    assert max(found.values()) < 1e-9, found
+
+
+def test_the_other_formula_of_the_running_variance_is_told_apart():
+    assert PYTORCH.variance_formula == "unbiased"
+    assert answer(IN_FLOAT64, "biased", "lenet-bn")["lenet-bn"] > 1e-4
+
+
+def test_a_model_is_compiled_once_for_each_batch_size_and_evaluation_leaves_it_as_it_is():
+    found = answer(COMPILED)
+    assert found["graphs"] == [1, 1, 1, 1, 2]
+    assert found["breaks"] == 0
+    assert found["kept"] == [0.0, 0.0]
+
+
+def test_dropout_masks_start_again_from_the_seed():
+    for mode, found in answer(DROPOUT).items():
+        assert found["again"] == 0.0, mode
+        assert min(found["other seed"], found["without"]) > 1e-4, mode
+
+
+def test_layers_are_those_of_the_definition():
+    for name, lines in answer(LAYERS).items():
+        with_parameters = [line for line in lines if line[3]]
+        expected = [
+            (step.layer.name, tuple(step.output_shape))
+            for step in MODELS[name].elementary_steps()
+            if step.layer.parameter_shapes(step.input_shape)
+        ]
+        assert [(line[0], tuple(line[2])) for line in with_parameters] == expected
+        assert all(line[0] == "" for line in lines if not line[3])
+
+
+def test_training_from_the_loader_is_training_on_its_batches():
+    found = answer(LOADER, loader=True)
+    assert not found["imported at first"]
+    assert found["large"][:2] == [[32, 1, 96, 96], "torch.float32"]
+    assert 0.0 <= found["large"][2] < found["large"][3] <= 1.0
+    assert len(found["runs"]) == 2
+    for run in found["runs"].values():
+        assert run["sizes"] == [32, 32, 32, 4] * 2
+        assert run["epochs_are_whole"] == [True, True]
+        assert not run["epochs_are_alike"]
+        assert run["examples"] == 200
+        assert run["from_staged"] == 0.0
