@@ -121,7 +121,11 @@ def plan_run(
     cells = cells_of(recipes, chosen, modes, selection, device, threads)
     groups = paced(groups_of(cells, selection.reference), cells, suite, train_examples)
     aa = suite.aa if selection.aa is None else selection.aa
-    _check_memory(cells_by_group(groups, cells), catalogue, aa)
+    # A proof's worker is alone; the contenders of a block are alive together.
+    together = suite.long_trials or any(looks)
+    _check_memory(
+        cells_by_group(groups, cells) if together else [[cell] for cell in cells], catalogue, aa
+    )
     manifest = Manifest(
         run=f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{suite.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -174,6 +174,7 @@ class RunSession:
                 deviations=deviations_from_oracle(
                     observed(proof),
                     expected,
+                    forward_tolerance=tolerances.forward,
                     first_step_tolerance=tolerances.step_1,
                     later_steps_tolerance=tolerances.steps_2_to_10,
                 ),

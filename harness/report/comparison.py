@@ -95,7 +95,7 @@ def comparison_of(runs: Sequence[Run]) -> Page:
         title=f"Level Field: {count(len(runs), 'run')} side by side",
         subtitle=joined([each.name for each in told]),
         facts=(
-            ("Machine", machines[0].cpu if same else joined([each.cpu for each in machines])),
+            ("Machines", _machines_in_words(machines, same=same)),
             ("Measured", moment(max(run.manifest.created for run in runs))),
         ),
         banners=tuple(_banners(same)),
@@ -123,6 +123,11 @@ def comparison_of(runs: Sequence[Run]) -> Page:
         ),
         again=shlex.join(("levelfield", "report", *(each.name for each in told))),
     )
+
+
+def _machines_in_words(machines: Sequence[Machine], *, same: bool) -> str:
+    names = list(dict.fromkeys(machine.cpu for machine in machines))
+    return joined(names) + ("" if same or len(names) > 1 else ", not the same machine")
 
 
 def _one_each(styles: Mapping[Line, Style]) -> list[tuple[Line, Style]]:

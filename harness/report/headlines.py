@@ -18,6 +18,15 @@ class HeadlineVerdict(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class HeadlineGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of contenders."""
+
+    title: str
+    order: str
+    """Who is ranked, fastest first, or why nobody is."""
+    verdicts: tuple[HeadlineVerdict, ...]
+
+
 class Headline(msgspec.Struct, frozen=True, kw_only=True):
     """One report in short."""
 
@@ -28,7 +37,7 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     warnings: tuple[str, ...]
     """Titles of the banners."""
-    verdicts: tuple[HeadlineVerdict, ...]
+    groups: tuple[HeadlineGroup, ...]
     folder: str = ""
     """Name of the folder that the report was found in."""
 
@@ -41,12 +50,18 @@ def headline(page: Page) -> Headline:
         title=page.title,
         run=page.subtitle,
         measured=facts.get("Measured", ""),
-        machine=facts.get("Machine", ""),
+        machine=facts.get("Machine") or facts.get("Machines", ""),
         warnings=tuple(dict.fromkeys(banner.title for banner in page.banners)),
-        verdicts=tuple(
-            HeadlineVerdict(word=line.word, tone=line.tone, sentence=line.sentence)
+        groups=tuple(
+            HeadlineGroup(
+                title=group.title,
+                order=group.order,
+                verdicts=tuple(
+                    HeadlineVerdict(word=line.word, tone=line.tone, sentence=line.sentence)
+                    for line in group.lines
+                ),
+            )
             for group in page.verdicts
-            for line in group.lines
         ),
     )
 

@@ -29,9 +29,11 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Tolerances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far a cell may be from the float64 oracle."""
 
+    forward: float = 2e-6
+    """Of what one forward pass gives: initial logits, first loss, running statistics after one
+    step. No gradient is in it, so that it stays small where those are not."""
     step_1: float = 2e-6
-    """Of the initial logits and the first loss, and of weights and running statistics after one
-    step: one rounding's worth."""
+    """Of the weights after one step: one rounding's worth."""
     steps_2_to_10: float = 1e-5
     """Of the logits after one step and of the later losses, against an implementation's own
     formula."""

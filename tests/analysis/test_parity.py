@@ -112,14 +112,24 @@ def test_a_recipe_has_its_own_tolerances() -> None:
     of_lenets = deviations_from_oracle(cell_, oracle)
     assert not parity_verdict(verified(*of_lenets)).passed
     wider = deviations_from_oracle(
-        cell_, oracle, first_step_tolerance=4e-5, later_steps_tolerance=5e-5
+        cell_,
+        oracle,
+        forward_tolerance=6e-5,
+        first_step_tolerance=4e-5,
+        later_steps_tolerance=5e-5,
     )
-    assert {each.tolerance for each in wider} == {4e-5, 5e-5}
+    assert {(each.check, each.step): each.tolerance for each in wider[:5]} == {
+        ("logits", 0): 6e-5,
+        ("weights", 1): 4e-5,
+        ("logits", 2): 5e-5,
+        ("loss", 1): 6e-5,
+        ("loss", 2): 5e-5,
+    }
     assert parity_verdict(verified(*wider)).passed
 
 
 def test_no_tolerance_at_all_is_told_without_a_ratio() -> None:
-    nothing = deviations_from_oracle(observation(1 + 1e-6), observation(), first_step_tolerance=0)
+    nothing = deviations_from_oracle(observation(1 + 1e-6), observation(), forward_tolerance=0)
     result = parity_verdict(verified(*nothing))
     assert result.failures[0].endswith("off by 1.0e-06, and nothing is tolerated")
 

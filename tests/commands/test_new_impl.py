@@ -125,7 +125,7 @@ def test_ones_own_is_found_verified_and_ranked_like_the_others(levelfield, start
     shutil.copytree(IMPLEMENTATIONS / "saboteur", tmp_path / "mine" / "saboteur")
     done = levelfield(
         "run", "smoke", *MINE, "-f", "saboteur", "--mode", "eager", "--mode", "honest", *SUBSET,
-        "-r", "lenet-adam-b64", "--epochs", "1", "--blocks", "5", "--json",
+        "-r", "lenet-adam-b64", "--epochs", "1", "--blocks", "5", "--threads", "1", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -375,7 +375,7 @@ def test_a_script_of_others_would_not_run_even_in_the_page(browser: Any, index: 
 
 def test_the_list_leads_to_each_report(tab: Callable[..., Tab], pages: dict[str, Path]) -> None:
     opened = tab(pages["list"])
-    assert opened.page.get_by_text("not comparable").first.is_visible()
+    assert opened.page.get_by_text("Parity failed").first.is_visible()
     opened.page.get_by_role("link", name="2 runs side by side").click()
     assert opened.page.get_by_text("These runs are not interleaved").is_visible()
     opened.requests.clear()  # the report that was asked for

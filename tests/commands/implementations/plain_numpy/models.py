@@ -18,7 +18,7 @@ class Layer:
 
 
 class Conv(Layer):
-    """Each window of an image is a row, so that all sums of products are one matrix product."""
+    """Each window of an image is a column, so that all sums of products are one matrix product."""
 
     def __init__(self, inputs, outputs, size):
         super().__init__(weight=(outputs, inputs, size, size), bias=(outputs,))
@@ -26,30 +26,36 @@ class Conv(Layer):
 
     def forward(self, images):
         """(N, C, H, W) in, (N, outputs, H', W') out."""
-        weight, bias = self.parameters["weight"], self.parameters["bias"]
         self.shape = count, channels, height, width = images.shape
-        self.out = height, width = height - self.size + 1, width - self.size + 1
-        rows = np.empty((count, height, width, channels, self.size, self.size), np.float32)
-        for (y, x), part in self._parts(images):
-            rows[..., y, x] = part.transpose(0, 2, 3, 1)
-        self.rows = rows.reshape(count * height * width, -1)
-        outputs = self.rows @ weight.reshape(len(weight), -1).T + bias
-        return outputs.reshape(count, height, width, -1).transpose(0, 3, 1, 2)
+        self.out = height - self.size + 1, width - self.size + 1
+        windows = np.empty((self.size, self.size, channels, count, *self.out), np.float32)
+        for place, part in self._parts(images):
+            windows[place] = part.swapaxes(0, 1)
+        self.columns = windows.reshape(self.size**2 * channels, -1)
+        outputs = self._kernels() @ self.columns + self.parameters["bias"][:, np.newaxis]
+        return outputs.reshape(-1, count, *self.out).swapaxes(0, 1)
 
     def backward(self, gradient):
         """(N, outputs, H', W') in, (N, C, H, W) out."""
-        weight = self.parameters["weight"]
-        by_outputs = gradient.transpose(0, 2, 3, 1).reshape(-1, len(weight))
+        outputs, channels = self.parameters["weight"].shape[:2]
+        by_outputs = gradient.swapaxes(0, 1).reshape(outputs, -1)
+        by_kernels = by_outputs @ self.columns.T
+        by_kernels = by_kernels.reshape(outputs, self.size, self.size, channels)
         self.gradients = {
-            "weight": (by_outputs.T @ self.rows).reshape(weight.shape),
-            "bias": by_outputs.sum(axis=0),
+            "weight": by_kernels.transpose(0, 3, 1, 2),
+            "bias": by_outputs.sum(axis=1),
         }
-        by_rows = by_outputs @ weight.reshape(len(weight), -1)
-        by_rows = by_rows.reshape(self.shape[0], *self.out, *weight.shape[1:])
+        by_columns = self._kernels().T @ by_outputs
+        by_windows = by_columns.reshape(self.size, self.size, channels, -1, *self.out)
         by_images = np.zeros(self.shape, np.float32)
-        for (y, x), part in self._parts(by_images):
-            part += by_rows[..., y, x].transpose(0, 3, 1, 2)
+        for place, part in self._parts(by_images):
+            part += by_windows[place].swapaxes(0, 1)
         return by_images
+
+    def _kernels(self):
+        """(outputs, size·size·C): the weight in the order of a column."""
+        weight = self.parameters["weight"]
+        return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
 
     def _parts(self, images):
         """For each place in a window the view of what all windows have there."""
