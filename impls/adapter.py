@@ -37,7 +37,6 @@ class Sgd(
     kw_only=True,
     tag_field="kind",
     tag="sgd",
-    forbid_unknown_fields=True,
 ):
     """w ← w − rate · g; with momentum, g is accumulated in a buffer first."""
 
@@ -51,7 +50,6 @@ class Adam(
     kw_only=True,
     tag_field="kind",
     tag="adam",
-    forbid_unknown_fields=True,
 ):
     """Adam (Kingma and Ba, 2015, algorithm 1). Every constant is given: defaults differ."""
 

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 """Of one image's values, batch dimension left out: (C, H, W), or (features,)."""
 
 
-class _Layer(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
+class _Layer(msgspec.Struct, frozen=True, tag_field="kind"):
     """A layer without parameters whose outputs have the shape of its inputs."""
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -212,7 +212,7 @@ class Step(NamedTuple):
     output_shape: Shape
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True):
     """A network as a chain of layers, ending in one logit per class."""
 
     name: str

@@ -102,6 +102,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The one cell of the two that stalls now and then, where exactly one does."""
     times_faster_by_block: tuple[float, ...] = ()
     """In the order of finishing, only blocks with both contenders."""
+    confounders: tuple[str, ...] = ()
+    """What else differs between two environments of one framework, as clauses: the difference may
+    come from there."""
 
 
 class NoiseFloor(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from harness.analysis.builds import confounders, environments_of
 from harness.analysis.comparability import Obstacle, Obstacles, obstacles
 from harness.analysis.estimates import (
     Contender,
@@ -35,6 +36,7 @@ from harness.analysis.protocol import (
 from harness.analysis.ranking import left_out, ranking
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Failure, Group, Run
+from harness.spec.machine import Environment
 
 
 class _Floor(NamedTuple):
@@ -52,6 +54,8 @@ class _Circumstances(NamedTuple):
     obstacles: Obstacles
     failures: Mapping[str, str]
     """Cell → why it failed last."""
+    environments: Mapping[str, Environment]
+    """Cell → its environment."""
 
     @property
     def aa_failed(self) -> bool:
@@ -72,6 +76,7 @@ def judge(run: Run) -> Judgement:
         _noise_floors(samples, looks) if manifest.plan.aa else {},
         obstacles(manifest.cells, parity, (*short, *finished_blocks(run, long=True))),
         {event.cell: event.reason for event in run.events if isinstance(event, Failure)},
+        environments_of(manifest.cells, manifest.environments),
     )
     pairs = [
         _pair(of, Contender(cell), Contender(against), around.obstacles.between(cell, against))
@@ -184,11 +189,20 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
             reason=reason,
             detail=_detail(pair, reason, around),
             noise_floor=floor.record.interval if floor else None,
+            confounders=_confounders(pair, around.environments),
         )
         if not pair.obstacle and status != "not_measured":
             verdict = _with_numbers(verdict, pair, final, around.looks[0], len(family))
         verdicts.append(verdict)
     return tuple(verdicts)
+
+
+def _confounders(pair: Pair, environments: Mapping[str, Environment]) -> tuple[str, ...]:
+    """Between two frameworks everything differs, and that is the question; within one it is not."""
+    one, other = (environments.get(each.cell) for each in (pair.contender, pair.against))
+    if one is None or other is None or one.framework != other.framework:
+        return ()
+    return confounders(one, other)
 
 
 def _detail(pair: Pair, reason: Reason, around: _Circumstances) -> str:

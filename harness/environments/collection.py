@@ -178,7 +178,9 @@ class Environments:
                 python=seen.python,
                 version=framework_version(seen.marker, seen.packages),
                 packages=seen.packages,
+                package=canonicalize_name(wanted.package),
                 asked_version=wanted.asked_version,
+                variant=wanted.variant,
             ),
             size_bytes=seen.marker.size_bytes,
         )

@@ -18,6 +18,8 @@ _KEY_FORMAT = 1
 """Raised when environments are made in another way, so that old ones are not taken for new."""
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 """A comment, by pip's own rule: at the start of a line or after white space."""
+_OPERATOR = re.compile(r"[<>=!~@\[]")
+"""What no version holds, and nearly every requirement does."""
 _OTHER_FILE = re.compile(r"(-[rce]|--(requirement|constraint|editable))(\s|=|[^-\s]|$)")
 
 
@@ -34,7 +36,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     requirements: tuple[str, ...]
     """Lines for pip, without comments and blank lines."""
     asked_version: str | None = None
-    """The framework's version, where the user asked for one instead of the file's own."""
+    """The framework's version, or a requirement, where the user asked for one instead of the file's
+    own."""
 
     @property
     def key(self) -> str:
@@ -47,6 +50,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         """Name of the environment's folder."""
         return f"{self.framework}-{self.key}"
 
+    @property
+    def variant(self) -> str:
+        """As ``Cell.variant``: what was asked for beside the framework's own version."""
+        asked = self.asked_version or ""
+        return re.sub(r"[^\w.]+", "-", asked) if _OPERATOR.search(asked) else ""
+
 
 def wanted_environment(
     implementation: Implementation,
@@ -57,6 +66,8 @@ def wanted_environment(
     loader: bool = False,
 ) -> Wanted:
     """What today's requirements file asks for on ``device``, with ``version`` put into it.
+
+    ``version``: the framework's, or a requirement of another package in place of the file's own.
 
     ``loader``: with what the framework's own data loader needs beside that, if anything.
 
@@ -69,7 +80,7 @@ def wanted_environment(
     if loader and extra.exists():
         lines += _read_lines(implementation, extra, device)
     if version is not None:
-        lines = pinned_lines(lines, implementation.package, _checked(implementation, version))
+        lines = _asked_lines(lines, implementation, version)
     return Wanted(
         framework=implementation.name,
         package=implementation.package,
@@ -86,6 +97,21 @@ def pinned_lines(lines: tuple[str, ...], package: str, version: str) -> tuple[st
     if not any(_named(line) == name for line in lines):
         return (*lines, f"{package}=={version}")
     return tuple(_pinned(line, version) if _named(line) == name else line for line in lines)
+
+
+def _asked_lines(
+    lines: tuple[str, ...], implementation: Implementation, asked: str
+) -> tuple[str, ...]:
+    if not _OPERATOR.search(asked):
+        return pinned_lines(lines, implementation.package, _checked(implementation, asked))
+    _check_requirement(asked, f"{implementation.name}@{asked}")
+    name = _named(asked)
+    if name == canonicalize_name(implementation.package):
+        raise UsageError(
+            f"{implementation.name}@{asked} asks for {implementation.package} itself, expected "
+            f"its version alone: write {implementation.name}@1.2.3"
+        )
+    return (*(line for line in lines if _named(line) != name), asked)
 
 
 def requirement_lines(text: str, source: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
@@ -94,6 +94,8 @@ class Block:
         self._timeouts = timeouts or Timeouts()
         self._trials: list[Trial] = []
         self._stack = ExitStack()
+        # Once: it walks the loaded libraries in a callback, in which a Ctrl-C would be lost.
+        self._pools = ThreadpoolController()
         generator = np.random.RandomState(0)
         self._control = generator.rand(CONTROL_SIZE, CONTROL_SIZE).astype(np.float32)
 
@@ -279,7 +281,7 @@ class Block:
     def _control_seconds(self) -> float:
         """Seconds of a fixed matrix product on one thread: how fast the machine is just now."""
         # On one thread: a thread pool of the harness would spin into the window that follows.
-        with threadpool_limits(1):
+        with self._pools.limit(limits=1):
             _ = self._control @ self._control
             began = time.perf_counter()
             _ = self._control @ self._control

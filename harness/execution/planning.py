@@ -26,7 +26,8 @@ FEWEST_BLOCKS_FOR_A_VERDICT = 5
 
 
 class Choice(NamedTuple):
-    """An implementation in a version (none: the one that its requirements file pins)."""
+    """An implementation in a version (none: the one that its requirements file pins), or with a
+    requirement of its own (see ``FrameworkChoice``)."""
 
     implementation: Implementation
     version: str | None

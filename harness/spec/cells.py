@@ -19,6 +19,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     framework: str
     version: str
     """Version of the framework's own distribution, as installed in its environment."""
+    variant: str = ""
+    """What sets it apart from a cell that is equal otherwise: a revision of the implementation
+    (``base-1a2b3c4d5e6f``), or another requirement beside the framework's own."""
     mode: str
     input: Input = "resident"
     loader_workers: int = 0
@@ -32,7 +35,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         """Readable and unique: ``lenet-sgd/NAME-1.2.3/compiled/resident/cpu-2t``."""
         stock = "-stock" if self.settings == "stock" else ""
         return (
-            f"{self.recipe.label}/{self.framework}-{self.version}/{self.mode}/{self._source}/"
+            f"{self.recipe.label}/{self._build}/{self.mode}/{self._source}/"
             f"{self.device}-{self.threads}t{stock}"
         )
 
@@ -45,7 +48,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     def contender(self) -> str:
         """What sets this cell apart in its group: ``NAME-1.2.3/compiled``."""
         stock = "-stock" if self.settings == "stock" else ""
-        return f"{self.framework}-{self.version}/{self.mode}{stock}"
+        return f"{self._build}/{self.mode}{stock}"
+
+    @property
+    def _build(self) -> str:
+        """``NAME-1.2.3``, or ``NAME-1.2.3~VARIANT``."""
+        return f"{self.framework}-{self.version}" + (f"~{self.variant}" if self.variant else "")
 
     @property
     def _source(self) -> str:

@@ -9,10 +9,11 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.spec.cells import Input
+from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
 
-class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """One folder under ``impls/``, or under a folder that the user named."""
 
     name: str
@@ -22,6 +23,10 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The framework's own spelling, for readers."""
     package: str
     """The distribution whose version is the framework's version."""
+    variant: str = ""
+    """As ``Cell.variant``, where a run measures two revisions of one implementation."""
+    tree: str = ""
+    """The levelfield that its workers' own code comes from; empty: this one."""
     role: Literal["framework", "oracle"] = "framework"
     """An ``oracle`` is what the others are held against; it is never ranked."""
     python: tuple[str, ...]
@@ -61,11 +66,11 @@ def read_implementation(folder: Path) -> Implementation:
     try:
         table = msgspec.toml.decode(path.read_bytes())
         given = {**table, "name": folder.name, "folder": str(folder.resolve())}
-        implementation = msgspec.convert(given, Implementation)
+        implementation = record(given, Implementation)
     except FileNotFoundError:
         raise UsageError(
             f"No impl.toml in {folder}: an implementation needs one; "
-            "start one with the folder's own example in docs/add-a-framework.md"
+            "start one with 'levelfield new-impl NAME'"
         ) from None
     except (msgspec.DecodeError, ValueError) as error:
         raise UsageError(f"{path}: {error}: mend that field") from None

@@ -49,5 +49,10 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the framework's own distribution."""
     packages: dict[str, str]
     """Distribution → version, of everything installed."""
+    package: str = ""
+    """The distribution whose version is the framework's."""
     asked_version: str | None = None
-    """The framework's version, where the user asked for one; else the requirements file's."""
+    """The framework's version, or another package's requirement (``PACKAGE==1.2.3``), where the
+    user asked for one; else all are the requirements file's."""
+    variant: str = ""
+    """As ``Cell.variant``."""

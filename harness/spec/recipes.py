@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.spec.tables import record
 from impls.adapter import Optimizer
 from impls.definition import Model
 
 Init = Literal["xavier", "fan-in-uniform"]
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Published(msgspec.Struct, frozen=True, kw_only=True):
     """Figures that a recipe's source prints, one value an epoch."""
 
     source: str
@@ -26,7 +27,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     whole: 157 · 64 = 10,048 for 10,000 images. Its test accuracies are too low by that."""
 
 
-class Tolerances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Tolerances(msgspec.Struct, frozen=True, kw_only=True):
     """How far a cell may be from the float64 oracle."""
 
     forward: float = 2e-6
@@ -39,7 +40,7 @@ class Tolerances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     formula."""
 
 
-class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is matched between frameworks."""
 
     name: str
@@ -93,9 +94,7 @@ def read_recipes(path: Path) -> dict[str, Recipe]:
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
     tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
-    return {
-        name: msgspec.convert({"name": name, **table}, Recipe) for name, table in tables.items()
-    }
+    return {name: record({"name": name, **table}, Recipe) for name, table in tables.items()}
 
 
 def read_models(path: Path) -> dict[str, Model]:
@@ -105,4 +104,4 @@ def read_models(path: Path) -> dict[str, Model]:
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
     tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
-    return {name: msgspec.convert({"name": name, **table}, Model) for name, table in tables.items()}
+    return {name: record({"name": name, **table}, Model) for name, table in tables.items()}

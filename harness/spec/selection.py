@@ -8,10 +8,12 @@ from harness.spec.cells import Input, Settings
 
 
 class FrameworkChoice(msgspec.Struct, frozen=True):
-    """``NAME`` or ``NAME@1.2.3``."""
+    """``NAME``, ``NAME@1.2.3``, or ``NAME@PACKAGE==1.2.3`` for another package of its environment.
+    """
 
     name: str
     version: str | None = None
+    """What follows the ``@``."""
 
     @classmethod
     def parse(cls, text: str) -> FrameworkChoice:

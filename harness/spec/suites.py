@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from harness.spec.tables import record
 
-class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class Override(msgspec.Struct, frozen=True, kw_only=True):
     """What a suite changes for one recipe."""
 
     batch_size: int | None = None
@@ -17,7 +19,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     window_steps: int | None = None
 
 
-class Suite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
     """What ``levelfield run NAME`` measures where the command line says nothing else."""
 
     name: str
@@ -57,5 +59,5 @@ def read_suites(folder: Path) -> dict[str, Suite]:
     suites = {}
     for path in sorted(folder.glob("*.toml")):
         table = msgspec.toml.decode(path.read_bytes())
-        suites[path.stem] = msgspec.convert({"name": path.stem, **table}, Suite)
+        suites[path.stem] = record({"name": path.stem, **table}, Suite)
     return suites

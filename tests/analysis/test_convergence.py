@@ -49,6 +49,16 @@ def test_small_differences_are_equivalent_though_no_seed_agrees() -> None:
     )
 
 
+def test_seeds_with_which_neither_learns_are_counted_and_told() -> None:
+    rows = {
+        "alpha": [[0.1], [0.7], [0.1], [0.7]],
+        "beta": [[0.1], [0.7], [0.7], [0.1]],
+    }
+    found = compared(run_of(seeds_events(rows), ["alpha", "beta"]))
+    assert (found.seeds, found.both_guessing) == ((40, 41, 42, 43), (40,))
+    assert compared(trained(beta=[0.0] * 8)).both_guessing == ()
+
+
 def test_large_differences_are_different() -> None:
     found = compared(trained(beta=[1.0, 1.2, 0.9, 1.1, 1.05, 0.95, 1.0, 1.1]))
     assert (found.word, found.reason) == ("different", "difference")

@@ -9,6 +9,7 @@ import pytest
 
 from harness.paths import BENCHMARKS
 from harness.spec.recipes import read_models
+from harness.spec.tables import record
 from impls.definition import (
     AveragePool,
     BatchNorm,
@@ -219,4 +220,4 @@ def test_shapes_need_not_be_square() -> None:
 def test_a_field_that_no_layer_has_is_refused() -> None:
     table = {"kind": "conv", "name": "conv1", "channels": 6, "kernel": 5, "dilation": 2}
     with pytest.raises(msgspec.ValidationError, match="dilation"):
-        msgspec.convert({"name": "m", "input_shape": [1, 9, 9], "layers": [table]}, Model)
+        record({"name": "m", "input_shape": [1, 9, 9], "layers": [table]}, Model)

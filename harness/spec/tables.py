@@ -1,0 +1,42 @@
+"""TOML tables into records: strictly, since a field that is misspelt would silently do nothing.
+
+The records themselves ignore fields that they don't know: some of them are stored with a run, and a
+run that a later version wrote is to stay readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+R = TypeVar("R")
+
+
+def record(table: Mapping[str, Any], kind: type[R]) -> R:
+    """The record that ``table`` describes.
+
+    Raises:
+        msgspec.ValidationError: a field is missing, unknown or of another type.
+    """
+    found = msgspec.convert(table, kind)
+    unknown = _unknown(table, msgspec.to_builtins(found), "$")
+    if unknown:
+        raise msgspec.ValidationError(f"Object contains unknown field {unknown}")
+    return found
+
+
+def _unknown(given: Any, kept: Any, place: str) -> str:
+    """The first field of ``given`` that is not in ``kept``, and where; empty if there is none."""
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        for name, value in given.items():
+            if name not in kept:
+                return f"`{name}` - at `{place}`"
+            if found := _unknown(value, kept[name], f"{place}.{name}"):
+                return found
+    elif isinstance(given, Sequence) and not isinstance(given, str):
+        for index, value in enumerate(given):
+            if found := _unknown(value, kept[index], f"{place}[{index}]"):
+                return found
+    return ""
