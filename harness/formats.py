@@ -17,10 +17,11 @@ import msgspec
 
 from harness.commands.listings import ListedModel, ListedRun
 from harness.commands.new_impl import StarterFiles
-from harness.commands.results import RunAnswer, VerificationAnswer
+from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
 from harness.commands.show import ModelAnswer
 from harness.datasets.records import Dataset, DatasetInfo
 from harness.environments.records import EnvironmentInfo, SyncedEnvironment
+from harness.report.headlines import Headline
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
 from harness.spec.implementations import Implementation
 from harness.spec.recipes import Recipe
@@ -37,7 +38,8 @@ A run is a folder, `results/runs/<run-id>/`: `run.json` says what was planned an
 now {FORMAT_VERSION}; readers ignore fields that they don't know, refuse a version that they don't
 know by name, and leave out a last line that was torn by a kill. Only raw values are stored: rates,
 ratios and verdicts are computed anew by every reader. `logs/` holds what the workers printed,
-`inputs/` the initial weights and the batch order (both follow from the seed).
+`inputs/`, until the run has ended, the initial weights and the batch order (both follow from the
+seeds).
 
 Times are seconds, sizes bytes, losses nats. Where a number is not finite there is `null`.
 """
@@ -58,8 +60,8 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("benchmarks/suites/*.toml", "Each file is one of these, its name the file's.", (Suite,)),
     (
         "levelfield run --json, reproduce --json, report --json",
-        "One, or a list of them.",
-        (RunAnswer,),
+        "The first of one run, the second of several.",
+        (RunAnswer, ComparisonAnswer),
     ),
     ("levelfield verify --json", "", (VerificationAnswer,)),
     (
@@ -69,6 +71,7 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ),
     ("levelfield show --json", "", (ModelAnswer,)),
     ("levelfield new-impl --json", "", (StarterFiles,)),
+    ("reports/<run-id>/headline.json", "What the list of reports reads of each.", (Headline,)),
     ("levelfield env … --json", "Lists, of `sync` and of `list`.",
      (SyncedEnvironment, EnvironmentInfo)),
     ("levelfield data … --json", "Of `fetch` and of `info`.", (Dataset, DatasetInfo)),

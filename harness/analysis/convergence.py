@@ -26,6 +26,7 @@ from harness.analysis.estimates import Floats
 from harness.analysis.judgement import Interval
 from harness.analysis.parity import parity_results
 from harness.analysis.protocol import holm
+from harness.analysis.reproduction import is_guessing
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Run
 
@@ -73,6 +74,9 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
     half; 1001 means more than 1,000. Only where ``not_settled``."""
     differences: tuple[float, ...] = ()
     """In the order of ``seeds``."""
+    both_guessing: tuple[int, ...] = ()
+    """Seeds with which neither learned anything: test accuracy at most 0.2. They count, with a
+    difference near 0, and a reader should know how many there are."""
 
 
 class Paired(NamedTuple):
@@ -165,7 +169,8 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
         for against, cell in combinations(cells, 2):
             if with_loader & {against, cell}:
                 continue
-            paired, seeds, epoch = _paired(trained[group.name, cell], trained[group.name, against])
+            curves = trained[group.name, cell], trained[group.name, against]
+            paired, seeds, epoch = _paired(*curves)
             obstacle = barred.between(cell, against)
             shown = bool(paired.seeds and not obstacle)
             described = Convergence(
@@ -180,6 +185,7 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
                 difference=paired.mean if shown else None,
                 interval=paired.interval(1 - 2 * ALPHA) if shown and paired.seeds > 1 else None,
                 differences=tuple(paired.differences.tolist()) if shown else (),
+                both_guessing=_both_guessing(*curves, seeds),
             )
             yield described, paired if shown and paired.seeds >= LEAST_SEEDS else None
 
@@ -195,6 +201,16 @@ def _paired(
     # Rounded, so that differences of the same number of images are the same number.
     differences = [round(of_cell[key] - of_against[key], 12) for key in shared]
     return Paired(np.array(differences)), tuple(seed for _, seed, _ in shared), epoch
+
+
+def _both_guessing(
+    cell: Sequence[Curve], against: Sequence[Curve], seeds: Sequence[int]
+) -> tuple[int, ...]:
+    guessing = [
+        {curve.seed for curve in curves if is_guessing(curve.epochs[-1])}
+        for curves in (cell, against)
+    ]
+    return tuple(seed for seed in seeds if all(seed in each for each in guessing))
 
 
 def _last_points(of: Sequence[Curve]) -> dict[tuple[int, int, int], float]:

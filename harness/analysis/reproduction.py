@@ -159,7 +159,7 @@ def _reproduction(
         seeds=tuple(curve.seed for curve in own),
         epochs=tuple(_epochs(own, published, comparable)),
         takeoffs=tuple(map(takeoff, own)),
-        guessing=tuple(curve.seed for curve in own if _is_guessing(curve.epochs[-1])),
+        guessing=tuple(curve.seed for curve in own if is_guessing(curve.epochs[-1])),
         published=published,
         comparable=comparable,
     )
@@ -175,7 +175,7 @@ def _epochs(
     for epoch in numbers:
         points = [points.get(epoch) for points in by_epoch]
         settled = [
-            epoch == numbers[-1] and point is not None and not _is_guessing(point)
+            epoch == numbers[-1] and point is not None and not is_guessing(point)
             for point in points
         ]
         over_seeds = partial(_over_seeds, epoch=epoch, comparable=comparable, settled=settled)
@@ -202,7 +202,8 @@ def _epochs(
         )
 
 
-def _is_guessing(point: EpochPoint) -> bool:
+def is_guessing(point: EpochPoint) -> bool:
+    """Whether the test accuracy is one that guessing reaches."""
     return point.test_accuracy is not None and point.test_accuracy <= TAKEN_OFF
 
 

@@ -124,7 +124,7 @@ def list_recipes(console: Console, catalogue: Catalogue) -> None:
             one.init,
             "none" if one.target_accuracy is None else f"{one.target_accuracy:.2f}",
             f"{one.published.test_accuracy[-1]:.3f}" if one.published else "none",
-            f"{one.tolerances.step_1:.0e}, {one.tolerances.steps_2_to_10:.0e}",
+            ", ".join(f"{each:.0e}" for each in msgspec.structs.astuple(one.tolerances)),
         )
         for one in catalogue.recipes.values()
     ]

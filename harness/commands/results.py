@@ -8,12 +8,16 @@ from typing import TypeVar
 
 import msgspec
 
+from harness.analysis.convergence import Convergence, convergences
+from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.judgement import Judgement
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
+from harness.analysis.reproduction import Reproduction, reproductions
+from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
 from harness.commands.run import exit_code as exit_code_of
 from harness.console import Console
-from harness.report.files import point_latest, write_report
+from harness.report.files import point_latest, write_comparison, write_report
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Failure, Run, Skip
 from harness.spec.recipes import Recipe
@@ -33,6 +37,22 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     judgement: Judgement
     failures: tuple[Failure, ...]
     skips: tuple[Skip, ...]
+    reproductions: tuple[Reproduction, ...]
+    """Long trials beside the figures that were published."""
+    convergences: tuple[Convergence, ...]
+    """Final accuracies of pairs of frameworks, over seeds."""
+    target_times: tuple[TargetTime, ...]
+    """How soon each long trial reached its recipe's target accuracy."""
+    input_costs: tuple[InputCost, ...]
+    """What the frameworks' own data loaders cost, where both inputs were measured."""
+
+
+class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``report --json`` says of several runs."""
+
+    runs: tuple[RunAnswer, ...]
+    comparison: str
+    """Path of the page that puts them side by side."""
 
 
 class VerificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +69,8 @@ class VerificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 def show_results(console: Console, folders: Sequence[Path], reports: Path) -> None:
     """The report of each run is written, and its verdicts stand in the terminal."""
     answers = []
-    for folder in folders:
-        run = read_run(folder)
+    runs = [read_run(folder) for folder in folders]
+    for folder, run in zip(folders, runs, strict=True):
         judgement = judge(run)
         page = write_report(run, reports)
         point_latest(reports, run.manifest.run)
@@ -65,9 +85,18 @@ def show_results(console: Console, folders: Sequence[Path], reports: Path) -> No
                 judgement=judgement,
                 failures=_of(run, Failure),
                 skips=_of(run, Skip),
+                reproductions=reproductions(run),
+                convergences=convergences(run),
+                target_times=target_times(run),
+                input_costs=input_costs(run),
             )
         )
-    console.answer(answers[0] if len(answers) == 1 else answers)
+    if len(runs) == 1:
+        console.answer(answers[0])
+        return
+    comparison = write_comparison(runs, reports)
+    console.result(f"Side by side: {comparison}")
+    console.answer(ComparisonAnswer(runs=tuple(answers), comparison=str(comparison)))
 
 
 def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
@@ -124,12 +153,12 @@ def verification_table(run: Run) -> tuple[list[str], list[list[str]]]:
     rows = []
     above = None
     for (recipe, framework), line in cells.items():
-        allowed = f"{recipe.tolerances.step_1:.0e} {recipe.tolerances.steps_2_to_10:.0e}"
+        allowed = " ".join(f"{each:.0e}" for each in msgspec.structs.astuple(recipe.tolerances))
         # What a recipe's rows have in common stands once, so that they are seen as a block.
         common = ["", ""] if recipe == above else [recipe.name, allowed]
         rows.append([*common, framework, *(line.get(mode, "") for mode in modes)])
         above = recipe
-    return ["recipe", "tolerances", "framework", *modes], rows
+    return ["recipe", "forward, step 1, later", "framework", *modes], rows
 
 
 def _deviations(result: ParityResult) -> str:

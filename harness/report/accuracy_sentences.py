@@ -98,7 +98,13 @@ def _of_convergence(convergence: Convergence) -> str:
         return convergence.detail
     tests = "two one-sided tests at α = .05, paired by seed; 90 % interval in brackets"
     p = p_value(convergence.p_difference_adjusted)
-    return f"{tests}; difference {p} after Holm" if p else tests
+    guessing = len(convergence.both_guessing)
+    parts = [
+        tests,
+        f"difference {p} after Holm" if p else "",
+        f"with {guessing} of {len(convergence.seeds)} seeds both only guess" if guessing else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def reproduction_lines(reproduction: Reproduction, cast: Cast) -> tuple[VerdictLine, ...]:

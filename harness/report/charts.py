@@ -54,8 +54,8 @@ MANY_POINTS = 12
 """Points of a curve from which on their marks would hide it."""
 
 MANY_DOTS = 4_000
-DOT_PLACES = (300, 150)
-"""Places across and up where a dot can be told from its neighbours: one a point of the canvas."""
+DOT_PLACES = (220, 110)
+"""Places across and up where a dot can be told from its neighbours: half a dot apart."""
 
 STYLE: Any = {
     "svg.fonttype": "none",

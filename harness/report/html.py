@@ -21,6 +21,8 @@ from harness.report.marks import attributes
 from harness.report.page import Datum, Page, Player
 from harness.report.palette import ALL, SERIES
 
+DOT = re.compile(r"M (-?[\d.]+) (-?[\d.]+) \nL \1 \2 \n")
+"""A stroke without length in a path, as ``drawing.draw_dots`` makes them."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 """All but line feed and tab."""
 
@@ -29,10 +31,12 @@ def html(page: Page, drawings: Mapping[str, str]) -> str:
     """The whole document; ``drawings`` holds the SVG of each figure by its name."""
     environment = _environment()
     script = environment.get_template("script.js").render()
+    inlined, looks = with_classes({name: inline_svg(svg, name) for name, svg in drawings.items()})
     text = environment.get_template("report.html").render(
         page=page,
         frameworks=[list(own) for _, own in groupby(page.players, key=lambda each: each.colour)],
-        drawings={name: Markup(inline_svg(svg, name)) for name, svg in drawings.items()},
+        drawings={name: Markup(svg) for name, svg in inlined.items()},
+        looks=Markup(looks),
         **_furniture(environment, script),
     )
     return printable(text)
@@ -97,7 +101,7 @@ def data_uri(csv: str) -> str:
 
 def inline_svg(svg: str, name: str) -> str:
     """``svg`` fit to stand in a page beside others: own ids, the page's colours, no fixed size."""
-    body = svg[svg.index("<svg") :].strip()
+    body = DOT.sub(_short_dot, svg[svg.index("<svg") :].strip())
     used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', body))
     colours = {tint.light: f"var(--{tint.variable})" for tint in ALL}
 
@@ -113,6 +117,26 @@ def inline_svg(svg: str, name: str) -> str:
     head, rest = re.sub(r"<[^>]*>", adapted, body).split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     return f'{head} aria-hidden="true">{rest}'
+
+
+def with_classes(drawings: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The drawings with classes for their styles, and these as CSS: few styles, many strokes."""
+    names: dict[str, str] = {}
+
+    def classed(tag: re.Match[str]) -> str:
+        return re.sub(
+            r' style="([^"]*)"',
+            lambda style: f' class="{names.setdefault(style[1], f"d{len(names)}")}"',
+            tag[0],
+        )
+
+    found = {name: re.sub(r"<[^>]*>", classed, svg) for name, svg in drawings.items()}
+    return found, "\n".join(f".{name} {{ {style} }}" for style, name in names.items())
+
+
+def _short_dot(dot: re.Match[str]) -> str:
+    """The same dot in a third of the letters: pages hold tens of thousands."""
+    return f"M{float(dot[1]):.2f} {float(dot[2]):.2f}l0 0"
 
 
 def printable(text: str) -> str:

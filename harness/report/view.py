@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from harness.analysis.judgement import Judgement
 from harness.analysis.protocol import plans_short_blocks
@@ -73,10 +73,20 @@ def question(manifest: Manifest) -> str:
     recipes = dict.fromkeys(cell.recipe.label for cell in manifest.cells)
     if len(manifest.cells) < 2 or not recipes:
         return ""
+    plan = manifest.plan
+    if not plans_short_blocks(plan):
+        who, what = joined(list(titles)), _in_words(recipes)
+        if plan.long_trials:
+            return f"Do {who} train {what} to the same accuracy, and to the published one?"
+        return f"Do {who} compute the same on {what}?"
     who = f"Which {'of' if len(titles) > 1 else 'way of running'} {joined(list(titles))}"
-    what = joined(list(recipes)) if len(recipes) <= 3 else count(len(recipes), "recipe")
     pace = "fastest" if len(manifest.cells) > 2 * len(recipes) else "faster"
+    what = _in_words(recipes)
     return f"{who} trains {what} {pace} on this machine, and do they compute the same?"
+
+
+def _in_words(recipes: Collection[str]) -> str:
+    return joined(list(recipes)) if len(recipes) <= 3 else count(len(recipes), "recipe")
 
 
 def players(cast: Cast, titles: dict[str, str]) -> tuple[Player, ...]:

@@ -65,6 +65,9 @@ def test_a_run_ends_with_verdicts_and_a_report(levelfield, tmp_path):
     assert blocks(run) == [1, 2, 3]
     again = levelfield("report", run.manifest.run, "--json")
     assert json.loads(again.stdout)["judgement"] == answer["judgement"]
+    beside = json.loads(levelfield("report", run.manifest.run, "latest", "--json").stdout)
+    assert [each["run"] for each in beside["runs"]] == [run.manifest.run] * 2
+    assert "not interleaved" in Path(tmp_path / beside["comparison"]).read_text(encoding="utf-8")
     listed = json.loads(levelfield("list", "runs", "--json").stdout)
     assert [(each["run"], each["exit_code"]) for each in listed] == [(run.manifest.run, 3)]
 

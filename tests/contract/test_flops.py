@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from harness import paths
-from harness.environments.collection import Environments
-from harness.spec.implementations import read_implementation
 from harness.spec.recipes import read_models
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
@@ -39,20 +38,10 @@ json.dump(counts, sys.stdout)
 
 
 @pytest.fixture(scope="module")
-def counted() -> dict[str, dict[str, int]]:
+def counted(answer_in: Callable[..., Any]) -> dict[str, dict[str, int]]:
     """Model → what PyTorch counts, its FLOPs by ``torch.utils.flop_counter.FlopCounterMode``."""
-    pytorch = read_implementation(paths.IMPLS / "pytorch")
-    environment = Environments().sync(pytorch, "cpu")
-    done = subprocess.run(
-        [environment.python, "-c", COUNT],
-        input=json.dumps({name: model.input_shape for name, model in MODELS.items()}),
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    counts: dict[str, dict[str, int]] = json.loads(done.stdout)
+    shapes = {name: model.input_shape for name, model in MODELS.items()}
+    counts: dict[str, dict[str, int]] = answer_in("pytorch", COUNT, input=json.dumps(shapes))
     return counts
 
 

@@ -7,17 +7,12 @@ stand out.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from harness import paths
-from harness.environments.collection import Environments
-from harness.spec.implementations import read_implementation
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
@@ -144,22 +139,19 @@ print(json.dumps(found))
 """
 
 
-def answer(program: str, *arguments: str) -> Any:
-    """What ``program`` prints last, run in Gluon's own environment."""
-    environment = Environments().sync(read_implementation(paths.IMPLS / "gluon"), "cpu")
-    done = subprocess.run(
-        [environment.python, "-c", PRELUDE + program, *arguments],
-        cwd=paths.ROOT,
+@pytest.fixture
+def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
+    """What a program prints last, run in Gluon's own environment."""
+    return lambda program, *arguments, **how: answer_in(
+        "gluon",
+        PRELUDE + program,
+        *arguments,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
+        **how,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_gluon_in_float64_computes_what_the_oracle_computes():
+def test_gluon_in_float64_computes_what_the_oracle_computes(answer):
     cells = [f"lenet-bn,{mode}" for mode in ("eager", "compiled")]
     cells += [f"{model},compiled" for model in ("lenet-avg", "nin", "resnet18", "densenet")]
     found = answer(IN_FLOAT64, *cells)
@@ -171,7 +163,7 @@ def test_gluon_in_float64_computes_what_the_oracle_computes():
         assert distances["statistics"] <= 1e-6 * distances["moved"], cell
 
 
-def test_dropout_can_be_left_out_and_follows_the_seed():
+def test_dropout_can_be_left_out_and_follows_the_seed(answer):
     found = answer(DROPOUT)
     for mode in ("eager", "compiled"):
         without, *others = (
@@ -185,7 +177,7 @@ def test_dropout_can_be_left_out_and_follows_the_seed():
         assert len({one, another, without[1]}) == 3
 
 
-def test_asking_for_layers_leaves_what_is_compiled_as_it_is():
+def test_asking_for_layers_leaves_what_is_compiled_as_it_is(answer):
     found = answer(LAYERS)
     assert found["same"]
     assert found["kept"]
@@ -200,7 +192,7 @@ def test_asking_for_layers_leaves_what_is_compiled_as_it_is():
     ]
 
 
-def test_training_from_the_loader_is_training_on_its_batches():
+def test_training_from_the_loader_is_training_on_its_batches(answer):
     before = set(Path("/dev/shm").glob("*"))
     found = answer(LOADER)
     assert found["large"][:2] == [[32, 1, 96, 96], "float32"]

@@ -6,15 +6,10 @@ little of models with BatchNorm; in float64 any difference of meaning would stan
 
 from __future__ import annotations
 
-import json
-import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from harness import paths
-from harness.environments.collection import Environments
-from harness.spec.implementations import read_implementation
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
@@ -121,28 +116,22 @@ print(json.dumps(found))
 """
 
 
-def answer(program: str, *arguments: str) -> Any:
-    """What ``program`` prints last, run in Keras's own environment."""
-    environment = Environments().sync(read_implementation(paths.IMPLS / "keras"), "cpu")
-    done = subprocess.run(
-        [environment.python, "-c", PRELUDE + program, *arguments],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
+@pytest.fixture
+def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
+    """What a program prints last, run in Keras's own environment."""
+    return lambda program, *arguments, **how: answer_in(
+        "keras", PRELUDE + program, *arguments, **how
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_keras_in_float64_computes_what_the_oracle_computes():
+def test_keras_in_float64_computes_what_the_oracle_computes(answer):
     recipes = ("lenet-sgd", "lenet-avg-sgd", "lenet-bn", "nin", "resnet18", "densenet")
     found = answer(IN_FLOAT64, *recipes)
     assert list(found) == list(recipes)
     assert max(found.values()) < 1e-9, found
 
 
-def test_fit_is_the_written_training_and_its_sums_are_exact():
+def test_fit_is_the_written_training_and_its_sums_are_exact(answer):
     found = answer(FIT)
     compiled, fit = found["compiled"], found["fit"]
     assert fit["sums"][1:] == compiled["sums"][1:] == [compiled["sums"][1], 5 * 32 + 7]
@@ -154,7 +143,7 @@ def test_fit_is_the_written_training_and_its_sums_are_exact():
     assert fit["again"] < 1e-6, "load_weights makes the optimizer as new"
 
 
-def test_training_from_the_loader_is_training_on_its_batches():
+def test_training_from_the_loader_is_training_on_its_batches(answer):
     found = answer(LOADER)
     assert found["large"][:2] == [[32, 96, 96, 1], "float32"]
     assert 0.0 <= found["large"][2] < found["large"][3] <= 1.0

@@ -7,14 +7,12 @@ stand out.
 
 from __future__ import annotations
 
-import json
-import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from harness import paths
-from harness.environments.collection import Environments
 from harness.spec.implementations import read_implementation
 from harness.spec.recipes import read_models
 
@@ -163,21 +161,15 @@ print(json.dumps(found))
 """
 
 
-def answer(program: str, *arguments: str, loader: bool = False) -> Any:
-    """What ``program`` prints last, run in PyTorch's own environment."""
-    environment = Environments().sync(PYTORCH, "cpu", loader=loader)
-    done = subprocess.run(
-        [environment.python, "-c", PRELUDE + program, *arguments],
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
+@pytest.fixture
+def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
+    """What a program prints last, run in PyTorch's own environment."""
+    return lambda program, *arguments, **how: answer_in(
+        "pytorch", PRELUDE + program, *arguments, **how
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_pytorch_in_float64_computes_what_the_oracle_computes():
+def test_pytorch_in_float64_computes_what_the_oracle_computes(answer):
     recipes = (
         "lenet-sgd",
         "lenet-avg-sgd",
@@ -192,25 +184,25 @@ def test_pytorch_in_float64_computes_what_the_oracle_computes():
     assert max(found.values()) < 1e-9, found
 
 
-def test_the_other_formula_of_the_running_variance_is_told_apart():
+def test_the_other_formula_of_the_running_variance_is_told_apart(answer):
     assert PYTORCH.variance_formula == "unbiased"
     assert answer(IN_FLOAT64, "biased", "lenet-bn")["lenet-bn"] > 1e-4
 
 
-def test_a_model_is_compiled_once_for_each_batch_size_and_evaluation_leaves_it_as_it_is():
+def test_a_model_is_compiled_once_for_each_batch_size_and_evaluation_leaves_it_as_it_is(answer):
     found = answer(COMPILED)
     assert found["graphs"] == [1, 1, 1, 1, 2]
     assert found["breaks"] == 0
     assert found["kept"] == [0.0, 0.0]
 
 
-def test_dropout_masks_start_again_from_the_seed():
+def test_dropout_masks_start_again_from_the_seed(answer):
     for mode, found in answer(DROPOUT).items():
         assert found["again"] == 0.0, mode
         assert min(found["other seed"], found["without"]) > 1e-4, mode
 
 
-def test_layers_are_those_of_the_definition():
+def test_layers_are_those_of_the_definition(answer):
     for name, lines in answer(LAYERS).items():
         with_parameters = [line for line in lines if line[3]]
         expected = [
@@ -222,7 +214,7 @@ def test_layers_are_those_of_the_definition():
         assert all(line[0] == "" for line in lines if not line[3])
 
 
-def test_training_from_the_loader_is_training_on_its_batches():
+def test_training_from_the_loader_is_training_on_its_batches(answer):
     found = answer(LOADER, loader=True)
     assert not found["imported at first"]
     assert found["large"][:2] == [[32, 1, 96, 96], "torch.float32"]

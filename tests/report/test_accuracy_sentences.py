@@ -67,6 +67,13 @@ def test_equivalence_is_said_with_its_interval_and_its_tests(
     )
 
 
+def test_seeds_that_never_learned_are_told_beside_the_tests(
+    cast: Cast, convergence: Callable[..., Convergence]
+) -> None:
+    line = convergence_line(convergence(both_guessing=(2, 5)), cast)
+    assert line.evidence.endswith("; with 2 of 8 seeds both only guess")
+
+
 def test_seeds_that_all_agree_are_said_to(
     cast: Cast, convergence: Callable[..., Convergence]
 ) -> None:

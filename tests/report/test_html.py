@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report import html
 from harness.report.files import write_report
-from harness.report.html import inline_svg, printable
+from harness.report.html import inline_svg, printable, with_classes
 from harness.spec.events import Run
 
 SCRIPT = (Path(html.__file__).parent / "templates" / "script.js").read_text("utf-8").rstrip("\n")
@@ -64,6 +64,26 @@ def test_inlined_figures_share_neither_ids_nor_colours_with_others() -> None:
         '<g><defs><path id="rates-1-m1"/></defs>'
         '<use href="#rates-1-m1" style="fill: var(--series-1)"/>'
         '<g clip-path="url(#rates-1-m1)"/><text>#0072b2 id="m1"</text></g></svg>'
+    )
+
+
+def test_styles_that_many_strokes_share_are_written_once() -> None:
+    svg = '<svg><path style="fill: red"/><text style="fill: blue">a style="x" b</text></svg>'
+    assert with_classes({"a": svg, "b": '<svg style="fill: red"></svg>'}) == (
+        {
+            "a": '<svg><path class="d0"/><text class="d1">a style="x" b</text></svg>',
+            "b": '<svg class="d0"></svg>',
+        },
+        ".d0 { fill: red }\n.d1 { fill: blue }",
+    )
+
+
+def test_dots_are_written_in_short() -> None:
+    dot = "M 123.456789 45.678901 \nL 123.456789 45.678901 \n"
+    line = "M 1.123456 2 \nL 1.123457 2 \n"
+    svg = f'<svg><path d="{dot}{line}"/></svg>'
+    assert inline_svg(svg, "a") == (
+        f'<svg aria-hidden="true"><path d="M123.46 45.68l0 0{line}"/></svg>'
     )
 
 

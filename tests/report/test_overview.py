@@ -145,6 +145,7 @@ def test_a_run_that_only_verified_shows_its_proofs_first(
     ]
     assert proofs.note.startswith("Proved: 4 of 6 cells.")
     assert page.verdicts == ()
+    assert page.question.endswith("compute the same on lenet-sgd and lenet-adam?")
     text = markdown(page)
     assert dict(page.facts)["Finished"] == "6 proofs"
     for nonsense in ("## Speed", "## Accuracy", "## Time", "noise floor", "0 blocks", "seeds"):
@@ -158,6 +159,10 @@ def test_a_run_of_long_trials_alone_says_nothing_of_speed(
 ) -> None:
     run = tell(short_trials=False, aa=False, seeds=(0, 1, 2, 3, 4, 5, 6, 7), stuck=(2,))
     page = page_of(run)
+    assert page.question == (
+        "Do PyTorch, MXNet Gluon and Keras (TensorFlow) train lenet-sgd to the same accuracy, and "
+        "to the published one?"
+    )
     (row,) = texts(table(overview(run)).rows)
     assert row[:3] == ["lenet-sgd", "76.30 %", "yes, all 3"]
     assert row[-2:] == ["8", "5"]

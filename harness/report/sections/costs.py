@@ -38,8 +38,9 @@ def costs_section(story: Story) -> Section | None:
     if not story.is_timed and not story.run.manifest.plan.long_trials:
         return None
     blocks: list[Block] = []
+    finished = [finished_blocks(story.run, long=long) for long in (False, True)]
     for group in story.cast.groups:
-        blocks += [*story.heading(group), *_cost_blocks(story, group)]
+        blocks += [*story.heading(group), *_cost_blocks(story, group, finished)]
     return Section(
         id="costs",
         title="Time, memory and threads",
@@ -54,12 +55,14 @@ def windows_section(story: Story) -> Section | None:
     if not story.is_timed:
         return None
     blocks: list[Block] = []
+    finished = finished_blocks(story.run, long=False)
+    total = sum(len(trial.windows) for block in finished for trial in block.trials)
     for group in story.cast.groups:
-        own = [each for each in finished_blocks(story.run, long=False) if each.group == group.name]
+        own = [each for each in finished if each.group == group.name]
         blocks += story.heading(group)
         if any(trial.windows for block in own for trial in block.trials):
             blocks.append(_windows_figure(story, group, own))
-            blocks.append(_raw_windows(story, group, own))
+            blocks.append(_raw_windows(story, group, own, few=total <= MOST_RAW_WINDOWS))
             blocks += _flags_table(story, group)
         else:
             blocks.append(Paragraph(text="No block of short trials was finished.", tone="quiet"))
@@ -72,15 +75,17 @@ def windows_section(story: Story) -> Section | None:
     )
 
 
-def _cost_blocks(story: Story, group: Group) -> Iterator[Block]:
+def _cost_blocks(
+    story: Story, group: Group, finished: Sequence[Sequence[MeasuredBlock]]
+) -> Iterator[Block]:
     short, long = (
         [
             trial
-            for block in finished_blocks(story.run, long=kind)
+            for block in blocks
             for trial in block.trials
             if block.group == group.name and not trial.started.twin
         ]
-        for kind in (False, True)
+        for blocks in finished
     )
     chosen = _one_a_cell(long) or _one_a_cell(short)
     if not chosen:
@@ -207,8 +212,10 @@ def _windows_figure(story: Story, group: Group, blocks: Sequence[MeasuredBlock])
     )
 
 
-def _raw_windows(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> Block:
-    """Every window as a line of CSV, where they are so few that a page can hold them."""
+def _raw_windows(
+    story: Story, group: Group, blocks: Sequence[MeasuredBlock], *, few: bool
+) -> Block:
+    """Every window as a line of CSV, where the run has so few that a page can hold them."""
     lines = [
         (
             block.block,
@@ -228,7 +235,7 @@ def _raw_windows(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) ->
         for window in trial.windows
     ]
     place = f"results/runs/{story.run.manifest.run}/trials.jsonl"
-    if len(lines) > MOST_RAW_WINDOWS:
+    if not few:
         return Paragraph(
             text=f"{count(len(lines), 'window')}: too many for a page; {place} has them.",
             tone="quiet",

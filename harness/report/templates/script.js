@@ -156,10 +156,8 @@
       const [left, right, bottom, top] = panel.dataset.panel.split(" ").map(Number);
       const [scaleX, scaleY] = panel.dataset.scales.split(" ");
       const box = panel.getBBox();
-      const numbers = path.match(/-?\d+(\.\d+)?(e-?\d+)?/g).map(Number);
-      for (let i = 0; i < numbers.length; i += 2) {
-        const [x, y] = [numbers[i], numbers[i + 1]];
-        if (i && x === numbers[i - 2] && y === numbers[i - 1]) continue;
+      for (const [, ...place] of path.matchAll(/[ML]\s*(-?[\d.]+)\s+(-?[\d.]+)/g)) {
+        const [x, y] = place.map(Number);
         const text = () => {
           const across = between(scaleX, left, right, (x - box.x) / box.width);
           const up = between(scaleY, bottom, top, (box.y + box.height - y) / box.height);
