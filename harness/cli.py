@@ -1,30 +1,39 @@
 """``levelfield …``: parses, dispatches, maps what happened to an exit code.
 
 Exit codes: 0 clean; 2 usage, environment, data or cell failure; 3 parity failed; 130 interrupted.
-1 and 4 belong to the commands that gate.
+1, a regression, and 4, too noisy to judge, belong to the commands that gate.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from typer.exceptions import TyperException
 
 from harness import __version__
 from harness.commands import listings
+from harness.commands.baselines import check_run, save_run
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.data import data_app
+from harness.commands.doctor import show_diagnosis
 from harness.commands.envelope import measure as measure_envelopes
 from harness.commands.environments import env_app
+from harness.commands.export import Format, export_run
 from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
+from harness.commands.gate import resume_gate, show_gate, start_gate
+from harness.commands.history import show_history
 from harness.commands.new_impl import write_starter
+from harness.commands.power import show_power
 from harness.commands.preparation import command_line
 from harness.commands.results import exit_code, show_results, show_verification
 from harness.commands.run import resume_run, start_run
 from harness.commands.show import show_model
+from harness.commands.tax import BATCH_SIZES, resume_tax, show_tax, start_tax
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.execution.planning import chosen_implementations, named
@@ -38,6 +47,11 @@ INTERRUPTED = 130
 REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
 """What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
 
+BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="[default: results/baselines/SUITE-MACHINE]"),
+]
+
 app = typer.Typer(
     name="levelfield",
     help="Proves that frameworks compute the same thing, then says which is faster, and how sure "
@@ -49,6 +63,8 @@ app = typer.Typer(
 )
 app.add_typer(env_app, name="env")
 app.add_typer(data_app, name="data")
+baseline_app = typer.Typer(help="Earlier runs that 'check' goes by.", no_args_is_help=True)
+app.add_typer(baseline_app, name="baseline")
 
 
 @app.callback(invoke_without_command=True)
@@ -145,6 +161,98 @@ def report(
     show_results(Console(json=json), folders, out / "reports")
 
 
+@app.command()
+@takes_flags("framework")
+def compare(
+    flags: Flags,
+    these: Annotated[
+        list[str], typer.Argument(metavar="RUN... | F@V F@V", help="Stored runs, or versions.")
+    ],
+) -> None:
+    """Put stored runs side by side, or measure versions of a framework against each other.
+
+    A version is NAME@1.2.3, or NAME@PACKAGE==1.2.3 for another package of its environment.
+    """
+    console = Console(json=flags.json)
+    if len(these) < 2:
+        raise UsageError(
+            f"{these[0]} stands alone, expected two or more: name what to compare with"
+        )
+    if not any("@" in each for each in these):
+        runs = flags.out / "results" / "runs"
+        show_results(console, [_run_folder(runs, name) for name in these], flags.out / "reports")
+        return
+    catalogue = read_catalogue(flags.impl_dir or ())
+    suite = msgspec.structs.replace(catalogue.suites["cpu"], name="compare", recipes=("lenet-sgd",))
+    folder = _measured(console, catalogue, suite, replace(flags, framework=these))
+    show_results(console, [folder], flags.out / "reports")
+    raise typer.Exit(exit_code(folder))
+
+
+@app.command()
+@takes_flags("no_aa", "reference")
+def gate(
+    flags: Flags,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="REF", help="Git revision to compare with.")
+    ] = None,
+    base_framework: Annotated[
+        str | None, typer.Option("--base-framework", metavar="F@V", help="Or another version.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.")
+    ] = None,
+) -> None:
+    """Fail if the work tree is slower, less accurate or wrong, against a base.
+
+    Base and head are measured interleaved, in one job. Exit codes: 0 held, 1 regression, 2 failed
+    or nothing to compare, 3 parity lost, 4 too noisy.
+    """
+    console = Console(json=flags.json)
+    runs = flags.out / "results" / "runs"
+    if flags.resume is not None:
+        folder = resume_gate(console, _run_folder(runs, flags.resume), flags.data_dir)
+    else:
+        selection = flags.selection()
+        folder = start_gate(console, selection, runs, base=base, base_framework=base_framework)
+    raise typer.Exit(show_gate(console, folder, flags.out / "reports", junit))
+
+
+@app.command()
+@takes_flags("recipe", "mode", "input", "loader_workers", "device", "epochs", "no_aa", "reference")
+def tax(
+    flags: Flags,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, max=4096, help="Batch size.  [default: 256, 32]"),
+    ] = None,
+) -> None:
+    """Hold our adapters against loops that an expert wrote by hand (CPU)."""
+    console, runs = Console(json=flags.json), flags.out / "results" / "runs"
+    if flags.resume is not None:
+        folder = _run_folder(runs, flags.resume)
+        folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
+    else:
+        folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES)
+    raise typer.Exit(show_tax(console, folder, flags.out / "reports"))
+
+
+@app.command()
+def doctor(
+    seconds: Annotated[
+        float,
+        typer.Option("--seconds", min=0, help="How long a program runs against itself; 0: not."),
+    ] = 60,
+    framework: Annotated[
+        str | None, typer.Option("-f", "--framework", help="Which one.  [default: the reference]")
+    ] = None,
+    impl_dir: ImplDirs = None,
+    json: Json = False,
+) -> None:
+    """Look at this machine, and say how small a difference it can show."""
+    show_diagnosis(Console(json=json), read_catalogue(impl_dir or ()), seconds, framework)
+
+
 @app.command("list")
 def list_things(
     what: Annotated[str, typer.Argument(help="frameworks, models, recipes, suites or runs.")],
@@ -185,6 +293,82 @@ def show(
     raise typer.Exit(show_model(Console(json=json), definition, choices))
 
 
+@baseline_app.command("save")
+def baseline_save(
+    run: Annotated[str, typer.Argument(help="Run folder or id, or latest.")],
+    baseline: BaselineFile = None,
+    out: Out = Path(),
+    json: Json = False,
+) -> None:
+    """Add a stored run to the earlier ones of a baseline."""
+    results = out / "results"
+    folder = _run_folder(results / "runs", run)
+    save_run(Console(json=json), folder, baseline, results / "baselines")
+
+
+@app.command()
+def check(
+    run: Annotated[str, typer.Argument(help="Run folder or id, or latest.")],
+    baseline: BaselineFile = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A regression ends with exit code 1.")
+    ] = False,
+    out: Out = Path(),
+    json: Json = False,
+) -> None:
+    """Hold a stored run against a stored baseline; warn of a regression.
+
+    Exit codes: 0 held, or only a warning; 1 regression, with --strict; 2 a cell failed or there is
+    nothing to compare; 3 parity lost; 4 too noisy.
+    """
+    console, results = Console(json=json), out / "results"
+    folder = _run_folder(results / "runs", run)
+    raise typer.Exit(check_run(console, folder, baseline, results / "baselines", strict=strict))
+
+
+@app.command()
+def history(
+    cell: Annotated[
+        str,
+        typer.Argument(help="Its id, with or without the version; its beginning; * and ? fit all."),
+    ],
+    machine: Annotated[
+        str | None, typer.Option("--machine", help="Fingerprint; else the newest run's machine.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="SVG or PNG. [default: in reports/history]"),
+    ] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="Runs in the table.")] = 40,
+    out: Out = Path(),
+    json: Json = False,
+) -> None:
+    """Show a cell over all stored runs, and where it changed."""
+    show_history(
+        Console(json=json),
+        cell,
+        out / "results" / "runs",
+        out / "reports" / "history",
+        machine=machine,
+        plot=plot,
+        last=last,
+    )
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="Run folder or id, or latest.")],
+    format_: Annotated[Format, typer.Option("--format", help="What reads it.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="File; without it, standard output.")
+    ] = None,
+    out: Out = Path(),
+    json: Json = False,
+) -> None:
+    """Write a stored run in a format that other tools read."""
+    export_run(Console(json=json), _run_folder(out / "results" / "runs", run), format_, output)
+
+
 @app.command("new-impl")
 def new_impl(
     name: Annotated[str, typer.Argument(help="Its folder's name, and what -f will call it.")],
@@ -200,6 +384,22 @@ def new_impl(
     console.result("  1. name the framework in impl.toml and requirements-cpu.txt")
     console.result(f"  2. write models.py and adapter.py, asking after each step: {written.verify}")
     console.answer(written)
+
+
+@app.command(hidden=True)
+def power(
+    run: Annotated[
+        list[str] | None, typer.Argument(help="Runs with A/A blocks; none: recorded ones.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Keep their A/A blocks there.")
+    ] = None,
+    out: Out = Path(),
+    json: Json = False,
+) -> None:
+    """Simulate gates: how often they cry wolf, how often they catch a slowdown."""
+    folders = [_run_folder(out / "results" / "runs", name) for name in run or []]
+    show_power(Console(json=json), folders, save)
 
 
 @app.command(hidden=True)
@@ -219,9 +419,8 @@ def main() -> None:
         console.fail(str(error))
         status = 2
     except TyperException as error:
-        console.fail(
-            f"{error.format_message().rstrip('.')}: 'levelfield --help' shows what there is"
-        )
+        told = " ".join(error.format_message().split()).rstrip(".")
+        console.fail(f"{told}: 'levelfield --help' shows what there is")
         status = 2
     if status == INTERRUPTED:
         console.fail(

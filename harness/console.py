@@ -56,6 +56,11 @@ class Console:
         self._out = RichConsole(highlight=False, width=wide)
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody reads standard output as it comes."""
+        return self._out.is_terminal
+
     def say(self, text: str) -> None:
         """``text`` is on standard error: something that has happened."""
         self._clear()
@@ -139,6 +144,16 @@ class Console:
         if self.json:
             text = msgspec.json.format(msgspec.json.encode(value), indent=2)
             sys.stdout.write(text.decode() + "\n")
+
+    def write(self, content: bytes) -> None:
+        """``content`` is on standard output as it is, for another program to read."""
+        self._close()
+        try:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # The reader has seen enough, as ``head`` has; what is left goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _clear(self) -> None:
         """A status that was shown does not shine through the line that follows it."""

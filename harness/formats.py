@@ -15,14 +15,24 @@ from typing import Any, get_args
 
 import msgspec
 
+from harness.analysis.check import CheckJudgement
+from harness.commands.baselines import SavedBaseline
+from harness.commands.doctor import Diagnosis
+from harness.commands.export import ExportAnswer
+from harness.commands.gate import GateAnswer
+from harness.commands.history import HistoryAnswer
 from harness.commands.listings import ListedModel, ListedRun
 from harness.commands.new_impl import StarterFiles
+from harness.commands.power import PowerAnswer
 from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
 from harness.commands.show import ModelAnswer
+from harness.commands.tax import TaxAnswer
 from harness.datasets.records import Dataset, DatasetInfo
 from harness.environments.records import EnvironmentInfo, SyncedEnvironment
 from harness.report.headlines import Headline
+from harness.spec.baselines import Baseline
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
+from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
 from harness.spec.implementations import Implementation
 from harness.spec.recipes import Recipe
 from harness.spec.suites import Suite
@@ -64,6 +74,20 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         (RunAnswer, ComparisonAnswer),
     ),
     ("levelfield verify --json", "", (VerificationAnswer,)),
+    ("levelfield gate --json", "", (GateAnswer,)),
+    ("levelfield tax --json", "", (TaxAnswer,)),
+    ("levelfield doctor --json", "", (Diagnosis,)),
+    ("levelfield power --json", "", (PowerAnswer,)),
+    ("results/baselines/*.json", "What `baseline save` keeps of each run.", (Baseline,)),
+    ("levelfield baseline save --json, check --json", "", (SavedBaseline, CheckJudgement)),
+    ("levelfield history --json", "", (HistoryAnswer,)),
+    (
+        "levelfield export --format csv, parquet, github, bmf",
+        "A row of the tables; an entry of the list of the third; and of the last, whose keys are "
+        "cells and measures, a metric.",
+        (WindowRow, GithubBenchmark, BencherMetric),
+    ),
+    ("levelfield export --json", "", (ExportAnswer,)),
     (
         "levelfield list … --json",
         "Lists: of implementations, recipes and suites as above, of models and runs as here.",

@@ -85,6 +85,7 @@ def test_help_names_every_command():
     text = levelfield("--help").stdout
     commands = (
         "run", "verify", "reproduce", "report", "list", "show", "new-impl", "env", "data",
+        "baseline", "check", "history", "export",
     )  # fmt: skip
     assert all(f"\n  {name} " in text for name in commands)
 
@@ -101,7 +102,10 @@ def test_run_takes_every_selection_flag():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "cup"], "No suite 'cup', expected one of cpu, gpu, smoke, zoo: did you mean cpu?"),
+        (
+            ["run", "cup"],
+            "No suite 'cup', expected one of cpu, gate, gpu, smoke, zoo: did you mean cpu?",
+        ),
         (["run", "-f", "pytroch"], "did you mean pytorch?"),
         (["run", "-r", "lenet"], "No recipe 'lenet', expected one of"),
         (["run", "--mode", "jit"], "No framework has the mode jit, expected one of"),

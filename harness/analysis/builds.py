@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from harness.spec.cells import Cell
 from harness.spec.machine import Environment
 
-ACCELERATOR = re.compile(r"nvidia-|cuda-|triton|pytorch-triton|rocm|intel-extension")
+ACCELERATOR = re.compile(r"nvidia-|cuda-|.*triton|rocm|intel-extension")
 """Distributions that come with a build for an accelerator, whatever the device of the run."""
 
 

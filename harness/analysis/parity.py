@@ -137,7 +137,7 @@ def parity_verdict(parity: Parity) -> ParityResult:
     """Whether every check was made and held, and which did not."""
     failures = (
         *_hash_failures(parity.hashes, parity.expected_hashes),
-        *_unmade_checks(parity.deviations),
+        *_unmade_checks(parity),
         *(_failure(each) for each in parity.deviations if not _holds(each)),
     )
     return ParityResult(
@@ -221,17 +221,17 @@ def _hash_failures(got: Hashes, expected: Hashes) -> Iterator[str]:
         yield f"hash of {name}: {one}, expected {other}"
 
 
-def _unmade_checks(deviations: Sequence[Deviation]) -> Iterator[str]:
-    """A check that was not made has not been passed.
+def _unmade_checks(parity: Parity) -> Iterator[str]:
+    """A check that was not made has not been passed, unless it could not be made.
 
     The logits after one step are what running statistics are used for; without such statistics
     they say no more than the loss of step 2, and runs from before the check existed lack them.
     """
-    made = {(each.check, each.step) for each in deviations}
+    made = {(each.check, each.step) for each in parity.deviations}
     losses = [("loss", step) for step in range(1, STEPS + 1)]
-    tracked = any(each.tensor.endswith(".running_mean") for each in deviations)
-    inference = [("logits", 2)] * tracked
-    for check, step in (("logits", 0), ("weights", 1), *inference, *losses):
+    tracked = any(each.tensor.endswith(".running_mean") for each in parity.deviations)
+    inner = [("logits", 0), ("weights", 1), *[("logits", 2)] * tracked]
+    for check, step in losses if parity.losses_alone else (*inner, *losses):
         if (check, step) not in made:
             yield f"{_place(check, step, '')}: not checked"
 

@@ -13,7 +13,7 @@ import numpy as np
 from harness.analysis.estimates import estimate
 from harness.report.cast import Cast
 from harness.report.formats import count, number, times
-from harness.report.sentences import ratio_in_words
+from harness.report.remarks import ratio_in_words
 from harness.spec.events import Group, TrialStarted, Window
 
 CONFIDENCE = 0.95

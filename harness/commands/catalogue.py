@@ -23,6 +23,15 @@ class Catalogue(NamedTuple):
     models: dict[str, Model]
     suites: dict[str, Suite]
     implementations: dict[str, Implementation]
+    """A second revision of one stands under ``NAME~VARIANT``."""
+
+    def implementation(self, framework: str, variant: str) -> Implementation:
+        """The one of ``framework`` that a cell of this variant is computed by."""
+        for one in self.implementations.values():
+            # What follows the revision is a requirement of the environment.
+            if one.name == framework and one.variant and variant.startswith(one.variant):
+                return one
+        return self.implementations[framework]
 
     @property
     def oracle(self) -> Implementation:

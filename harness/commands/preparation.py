@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from harness import __version__, paths
+from harness.analysis.gate import planned_blocks
 from harness.commands.catalogue import Catalogue
 from harness.commands.inputs import (
     DatasetProgress,
@@ -34,6 +37,7 @@ from harness.errors import UsageError, WorkplaceError
 from harness.execution.block import Contender
 from harness.execution.planning import (
     Choice,
+    Installed,
     LeftOut,
     cells_of,
     chosen_implementations,
@@ -44,9 +48,12 @@ from harness.execution.planning import (
     paced,
     without_input,
 )
+from harness.execution.process import BOOTSTRAP, bootstrap_in
 from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Hashes, Manifest, Plan
+from harness.spec.gates import GateTerms
+from harness.spec.implementations import Implementation
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
@@ -90,8 +97,15 @@ def plan_run(
     suite: Suite,
     selection: Selection,
     command: Sequence[str],
+    *,
+    pairs: Sequence[Choice] | None = None,
+    gate: GateTerms | None = None,
 ) -> Planned:
     """Environments and data are there, and everything about the run is decided.
+
+    ``pairs``: what to measure instead of the selection's frameworks, the reference of each pair
+    first; then a cell is compared with its own versions and variants alone. ``gate``: the terms on
+    which the run is judged afterwards.
 
     Raises:
         LevelfieldError: something that was asked for does not exist or can't be made.
@@ -103,7 +117,10 @@ def plan_run(
             f"No GPU found for --device {device} (no NVIDIA driver answered), expected one: "
             "install its driver, or measure with --device cpu"
         )
-    choices = chosen_implementations(suite, selection, catalogue.implementations)
+    if pairs is None:
+        choices = chosen_implementations(suite, selection, catalogue.implementations)
+    else:
+        choices = list(pairs)
     recipes = chosen_recipes(suite, selection, catalogue.recipes)
     modes, left_out = chosen_modes(suite, selection, [choice.implementation for choice in choices])
     left_out += without_input(selection, [choice.implementation for choice in choices])
@@ -115,11 +132,16 @@ def plan_run(
     loader = "loader" in selection.inputs
     environments = sync_environments(console, choices, device, loader=loader)
     recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
-    versions = [one.record.version for one in environments]
-    chosen = zip(choices, versions, strict=True)
+    installed = [
+        Installed(choice, one.record.version, one.record.variant)
+        for choice, one in zip(choices, environments, strict=True)
+    ]
     train_examples = {one.name: one.train_examples for one in datasets.values()}
-    cells = cells_of(recipes, chosen, modes, selection, device, threads)
-    groups = paced(groups_of(cells, selection.reference), cells, suite, train_examples)
+    cells = cells_of(recipes, installed, modes, selection, device, threads)
+    if gate is not None and selection.blocks is None and suite.blocks is None:
+        looks = (planned_blocks(len({cell.series for cell in cells})),)
+    groups = groups_of(cells, selection.reference, paired=pairs is not None)
+    groups = paced(groups, cells, suite, train_examples)
     aa = suite.aa if selection.aa is None else selection.aa
     # A proof's worker is alone; the contenders of a block are alive together.
     together = suite.long_trials or any(looks)
@@ -157,11 +179,16 @@ def plan_run(
             cell.id: {
                 name: without_home(value)
                 for name, value in worker_environment(
-                    catalogue.implementations[cell.framework], cell.settings, threads, device
+                    catalogue.implementation(cell.framework, cell.variant),
+                    cell.settings,
+                    threads,
+                    device,
                 ).items()
             }
             for cell in cells
         },
+        harness={"python": platform.python_version(), "numpy": np.__version__},
+        gate=gate,
     )
     return Planned(manifest, left_out)
 
@@ -182,33 +209,43 @@ def prepare_workers(
             "name its folder's parent with --impl-dir"
         )
     choices = [
-        Choice(implementations[record.framework], record.asked_version)
+        Choice(catalogue.implementation(record.framework, record.variant), record.asked_version)
         for record in manifest.environments
     ]
     loader = any(cell.input == "loader" for cell in manifest.cells)
     synced = sync_environments(console, choices, manifest.cells[0].device, loader=loader)
     [oracle] = sync_environments(console, [Choice(catalogue.oracle, None)], "cpu")
     for before, now in zip(manifest.environments, synced, strict=True):
+        if before.variant != now.record.variant:
+            raise UsageError(
+                f"The run measures {before.framework} as {before.variant}, which this command does "
+                f"not know: go on with 'levelfield {manifest.command[1]} --resume {manifest.run}'"
+            )
         if before.packages != now.record.packages:
             raise UsageError(
                 f"The environment of {before.framework} is not the one that the run began with, "
                 "expected the same packages: start a new run"
             )
-    environments = {(one.record.framework, one.record.version): one for one in synced}
+    environments = {
+        (one.record.framework, one.record.version, one.record.variant): one for one in synced
+    }
     datasets = same_datasets(console, manifest, data_dir)
     inputs = Inputs(folder / INPUTS, catalogue.models, manifest, datasets, DatasetProgress(console))
     contenders, oracles, hashes = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
         hashes[cell.id] = inputs.expected_hashes(cell, manifest.plan.seed)
-        implementation = implementations[cell.framework]
+        implementation = catalogue.implementation(cell.framework, cell.variant)
+        environment = environments[cell.framework, cell.version, cell.variant]
         contenders[cell.id] = Contender(
             cell,
-            Path(environments[cell.framework, cell.version].python),
+            Path(environment.python),
             worker_environment(implementation, cell.settings, cell.threads, cell.device),
             msgspec.structs.replace(
                 job, implementation=cell.framework, folder=implementation.folder
             ),
+            bootstrap=bootstrap_of(implementation),
+            script=implementation.script,
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
     return Prepared(contenders, oracles, hashes, inputs)
@@ -219,7 +256,7 @@ def oracle_contender(
 ) -> Contender:
     """The oracle on the recipe of ``cell``, on the CPU, by the formulas of its implementation."""
     oracle = catalogue.oracle
-    held = catalogue.implementations[cell.framework]
+    held = catalogue.implementation(cell.framework, cell.variant)
     setup = msgspec.structs.replace(
         job.setup,
         mode=oracle.default_mode,
@@ -236,6 +273,11 @@ def oracle_contender(
         worker_environment(oracle, "matched", cell.threads, "cpu"),
         msgspec.structs.replace(job, implementation=oracle.name, folder=oracle.folder, setup=setup),
     )
+
+
+def bootstrap_of(implementation: Implementation) -> Path:
+    """What starts its workers: another revision's code has its own worker."""
+    return bootstrap_in(Path(implementation.tree)) if implementation.tree else BOOTSTRAP
 
 
 def sync_environments(
@@ -302,4 +344,4 @@ def _memory_mib(cell: Cell, catalogue: Catalogue) -> int:
     """An estimate of a worker's peak, from its LeNet's and the size of its own model."""
     model = catalogue.models[cell.recipe.model]
     extra = memory_beyond_lenet_mib(model, cell.recipe.batch_size)
-    return catalogue.implementations[cell.framework].memory_mib + extra
+    return catalogue.implementation(cell.framework, cell.variant).memory_mib + extra

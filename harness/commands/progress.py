@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections import defaultdict
 
 from harness.analysis.parity import parity_verdict
 from harness.commands.board import Standings
@@ -37,14 +38,22 @@ class RunProgress:
         self._plan = manifest.plan
         self._blocks = max(manifest.plan.looks)
         self._first_look = min(manifest.plan.looks)
-        self._groups = len(manifest.plan.groups)
+        self._groups = [group.name for group in manifest.plan.groups]
+        self._long_groups = [
+            group.name
+            for group in manifest.plan.groups
+            if all(self._cells[each].input == "resident" for each in group.cells[:1])
+        ]
         self._trials: dict[int, TrialStarted] = {}
         self._rates: dict[int, list[float]] = {}
         self._accuracies: dict[str, float] = {}
         self._block_began = 0.0
         self._durations: list[float] = []
-        self._standings = Standings(cast_of(manifest))
+        self._long_durations: defaultdict[str, list[float]] = defaultdict(list)
+        self._cast = cast_of(manifest)
+        self._standings = Standings(self._cast)
         self._group: Group | None = None
+        self._number = 0
         self._title = ""
 
     def verifying(self, cell: Cell) -> None:
@@ -55,11 +64,16 @@ class RunProgress:
         """The user knows that a block has begun."""
         self._block_began = time.monotonic()
         self._rates.clear()
-        what = "training the whole recipe" if long else f"block {number} of {self._blocks}"
+        what = f"block {number} of {self._blocks}"
+        if long:
+            seeds = len(self._plan.seeds)
+            which = f", seed {number + 1} of {seeds}" if seeds > 1 else ""
+            what = f"training the whole recipe{which}"
         self._console.status(f"{group.name}: {what}")
         self._standings.begin(group)
         self._group = None if long else group
-        self._title = f"{group.title or group.name}: {what}"
+        self._number = number
+        self._title = f"{self._cast.title(group)}: {what}"
 
     def blocks_fixed(self, blocks: int) -> None:
         """The user knows how many blocks the budget allows."""
@@ -99,8 +113,9 @@ class RunProgress:
         if self._group is None:
             return
         rounds = self._plan.rounds if self._group.rounds is None else self._group.rounds
-        title = f"{self._title}, round {window.round + 1} of {rounds}{self._time_left()}"
-        look = self._first_look if len(self._durations) < self._first_look else self._blocks
+        left = self._time_left(self._group.name)
+        title = f"{self._title}, round {window.round + 1} of {rounds}{left}"
+        look = self._first_look if self._number <= self._first_look else self._blocks
         note = f"95 % intervals over finished blocks. No verdicts: those come after block {look}."
         self._console.show(self._standings.board(title, note))
 
@@ -116,8 +131,11 @@ class RunProgress:
 
     def _block_finished(self, event: BlockFinished) -> None:
         self._console.show(None)
-        if not event.long:
-            self._durations.append(time.monotonic() - self._block_began)
+        duration = time.monotonic() - self._block_began
+        if event.long:
+            self._long_durations[event.group].append(duration)
+        else:
+            self._durations.append(duration)
             self._standings.finish()
         shown = ", ".join(
             f"{self._cells[self._trials[trial].cell].contender}"
@@ -128,19 +146,38 @@ class RunProgress:
         )
         recipe = event.group.split("/")[0]
         if event.long:
-            self._console.say(f"{recipe}, whole recipe, examples/s: {shown}")
+            left = self._long_time_left(event.group, event.block)
+            self._console.say(f"{recipe}, whole recipe, examples/s: {shown}{left}")
             return
         self._console.say(
             f"{recipe}, block {event.block} of {self._blocks}, examples/s: {shown}"
-            f"{self._time_left()}"
+            f"{self._time_left(event.group, finished=True)}"
         )
 
-    def _time_left(self) -> str:
-        """How long it is to the next look, where that can be said."""
-        done = len(self._durations)
-        planned = self._first_look * self._groups
-        left = (planned if done < planned else self._blocks * self._groups) - done
-        if left <= 0 or not self._durations:
-            return ""
-        minutes = left * statistics.mean(self._durations) / 60
-        return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than 1 min left"
+    def _time_left(self, group: str, *, finished: bool = False) -> str:
+        """How long it is to the next look, where that can be said.
+
+        From the place of the block of ``group`` in the plan, so that a run that goes on knows it.
+        """
+        look = self._first_look if self._number <= self._first_look else self._blocks
+        done = (self._number - 1) * len(self._groups) + self._groups.index(group) + finished
+        if done >= self._first_look * len(self._groups):
+            look = self._blocks
+        left = look * len(self._groups) - done
+        return _in_words(left * statistics.mean(self._durations)) if self._durations else ""
+
+    def _long_time_left(self, group: str, number: int) -> str:
+        """How long it is until every seed has been trained with whole recipes."""
+        done = number * len(self._long_groups) + self._long_groups.index(group) + 1
+        everything = self._long_groups * len(self._plan.seeds)
+        known = {name: statistics.mean(each) for name, each in self._long_durations.items()}
+        usual = statistics.mean(known.values())
+        return _in_words(sum(known.get(name, usual) for name in everything[done:]))
+
+
+def _in_words(seconds: float) -> str:
+    """``; about 5 min left``; nothing where nothing is left."""
+    if seconds <= 0:
+        return ""
+    minutes = seconds / 60
+    return f"; about {minutes:.0f} min left" if minutes >= 1 else "; less than 1 min left"

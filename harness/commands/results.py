@@ -104,6 +104,8 @@ def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
     for group in verdict_groups(run, judgement):
         rows = [(line.word, line.sentence, line.evidence) for line in group.lines]
         console.table(group.title, ("verdict", "in words", "evidence"), rows)
+        for text in (group.order, *group.notes):
+            console.result(text)
         for badge in group.badges:
             console.result(f"{badge.label}: {badge.text}")
 

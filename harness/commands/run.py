@@ -6,7 +6,7 @@ import itertools
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_wor
 from harness.commands.progress import RunProgress
 from harness.console import Console
 from harness.execution.block import Block, BlockPlan, Contender
-from harness.execution.planning import affordable_blocks
+from harness.execution.planning import Choice, LeftOut, affordable_blocks
 from harness.execution.process import WorkerError
 from harness.execution.proof import Proof, take_proof
 from harness.spec.cells import Cell
@@ -34,6 +34,7 @@ from harness.spec.events import (
     Skip,
     TrialStarted,
 )
+from harness.spec.gates import GateTerms
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run
@@ -50,13 +51,20 @@ def start_run(
     selection: Selection,
     runs: Path,
     command: tuple[str, ...],
+    *,
+    pairs: Sequence[Choice] | None = None,
+    gate: GateTerms | None = None,
+    left_out: Sequence[LeftOut] = (),
 ) -> Path:
     """A new run has come to its end; its folder.
+
+    ``pairs`` and ``gate``: see ``plan_run``. ``left_out``: recorded beside what planning leaves
+    out.
 
     Raises:
         LevelfieldError: it could not begin.
     """
-    planned = plan_run(console, catalogue, suite, selection, command)
+    planned = plan_run(console, catalogue, suite, selection, command, pairs=pairs, gate=gate)
     manifest = planned.manifest
     folder = runs / manifest.run
     for number in itertools.count(2):
@@ -67,7 +75,7 @@ def start_run(
     with RunWriter.create(folder, manifest) as writer:
         prepared = prepare_workers(console, catalogue, manifest, folder, selection.data_dir)
         session = RunSession(console, manifest, prepared, writer, ())
-        for what, reason in planned.left_out:
+        for what, reason in (*left_out, *planned.left_out):
             session.record(Skip(at=time.time(), what=what, reason=reason))
         session.complete()
     return folder
@@ -171,17 +179,22 @@ class RunSession:
                 momentum_formula=setup.momentum_formula,
                 variance_formula=setup.variance_formula,
                 batch_size=cell.recipe.proof_batch_size,
-                deviations=deviations_from_oracle(
-                    observed(proof),
-                    expected,
-                    forward_tolerance=tolerances.forward,
-                    first_step_tolerance=tolerances.step_1,
-                    later_steps_tolerance=tolerances.steps_2_to_10,
+                deviations=tuple(
+                    each
+                    for each in deviations_from_oracle(
+                        observed(proof),
+                        expected,
+                        forward_tolerance=tolerances.forward,
+                        first_step_tolerance=tolerances.step_1,
+                        later_steps_tolerance=tolerances.steps_2_to_10,
+                    )
+                    if each.check == "loss" or not proof.losses_alone
                 ),
                 losses=proof.losses,
                 oracle_losses=tuple(expected.losses),
                 hashes=proof.hashes,
                 expected_hashes=self._prepared.expected_hashes[cell.id],
+                losses_alone=proof.losses_alone,
             )
         )
 

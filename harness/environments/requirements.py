@@ -35,6 +35,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """``major.minor``: a patch release of the base interpreter serves the same environment."""
     requirements: tuple[str, ...]
     """Lines for pip, without comments and blank lines."""
+    revision: str = ""
+    """Of the implementation, where a run measures two; the environment may well be one."""
     asked_version: str | None = None
     """The framework's version, or a requirement, where the user asked for one instead of the file's
     own."""
@@ -52,9 +54,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def variant(self) -> str:
-        """As ``Cell.variant``: what was asked for beside the framework's own version."""
+        """As ``Cell.variant``: revision, and what was asked for beside the framework's version."""
         asked = self.asked_version or ""
-        return re.sub(r"[^\w.]+", "-", asked) if _OPERATOR.search(asked) else ""
+        requirement = re.sub(r"[^\w.]+", "-", asked) if _OPERATOR.search(asked) else ""
+        return "-".join(part for part in (self.revision, requirement) if part)
 
 
 def wanted_environment(
@@ -87,6 +90,7 @@ def wanted_environment(
         device=device.split(":")[0],
         python=python,
         requirements=lines,
+        revision=implementation.variant,
         asked_version=version,
     )
 

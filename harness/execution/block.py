@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.execution.process import BOOTSTRAP, Timeouts, WorkerError, WorkerProcess
 from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
+from harness.execution.script import ScriptProcess
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
@@ -41,6 +42,40 @@ class Contender(NamedTuple):
     variables: dict[str, str]
     job: Job
     twin: bool = False
+    bootstrap: Path = BOOTSTRAP
+    """What the worker's interpreter runs; another revision has its own."""
+    script: str = ""
+    """A program that trains by itself, in place of the implementation's adapter."""
+
+
+def started_worker(
+    contender: Contender, log: Path, timeouts: Timeouts | None = None
+) -> WorkerProcess:
+    """A new process that computes ``contender``; what it prints goes to ``log``.
+
+    Raises:
+        WorkerError: it can't be started.
+    """
+    # A process that holds a GPU is not stopped: its kernels and driver would not be.
+    stoppable = contender.cell.device == "cpu"
+    if contender.script:
+        return ScriptProcess(
+            contender.python,
+            contender.variables,
+            log,
+            script=contender.script,
+            job=contender.job,
+            stoppable=stoppable,
+            timeouts=timeouts,
+        )
+    return WorkerProcess(
+        contender.python,
+        contender.variables,
+        log,
+        bootstrap=contender.bootstrap,
+        stoppable=stoppable,
+        timeouts=timeouts,
+    )
 
 
 class BlockPlan(NamedTuple):
@@ -138,14 +173,8 @@ class Block:
             )
         )
         try:
-            process = WorkerProcess(
-                contender.python,
-                contender.variables,
-                self._logs / f"trial-{number:04d}.log",
-                # A process that holds a GPU is not stopped: its kernels and driver would not be.
-                stoppable=contender.cell.device == "cpu",
-                timeouts=self._timeouts,
-            )
+            log = self._logs / f"trial-{number:04d}.log"
+            process = started_worker(contender, log, self._timeouts)
         except WorkerError as error:
             self._record(self._failure(number, contender, error))
             return

@@ -33,6 +33,14 @@ class Choice(NamedTuple):
     version: str | None
 
 
+class Installed(NamedTuple):
+    """A choice whose environment is there."""
+
+    choice: Choice
+    version: str
+    variant: str = ""
+
+
 class LeftOut(NamedTuple):
     """Something that was asked for and can't be, with the reason."""
 
@@ -57,7 +65,9 @@ def chosen_implementations(
     suite: Suite, selection: Selection, known: Mapping[str, Implementation]
 ) -> list[Choice]:
     """The frameworks to measure, the suite's order first where the command line names none."""
-    frameworks = {name: one for name, one in known.items() if one.role == "framework"}
+    frameworks = {
+        name: one for name, one in known.items() if one.role == "framework" and not one.variant
+    }
     if selection.frameworks:
         asked = selection.frameworks
     else:
@@ -94,15 +104,16 @@ def chosen_modes(
     implementations = list(implementations)
     asked = selection.modes or suite.modes
     for one in implementations:
-        modes[one.name] = [mode for mode in asked if mode in one.modes]
+        extra = [mode for name, mode in suite.extra_contenders if name == one.name]
+        usual = asked or (one.default_mode, *extra)
+        # Two revisions of an implementation are measured in what both have.
+        wanted = [mode for mode in usual if mode in modes.get(one.name, usual)]
+        modes[one.name] = [mode for mode in wanted if mode in one.modes]
         left_out += [
             LeftOut(f"{one.name} {mode}", f"{one.title} has no mode {mode}")
-            for mode in selection.modes
-            if mode not in one.modes
+            for mode in wanted
+            if mode not in one.modes and (selection.modes or not asked)
         ]
-        if not asked:
-            extra = [mode for name, mode in suite.extra_contenders if name == one.name]
-            modes[one.name] = [one.default_mode, *extra]
     if not any(modes.values()):
         known = sorted({mode for one in implementations for mode in one.modes})
         raise UsageError(
@@ -114,19 +125,20 @@ def chosen_modes(
 
 def cells_of(
     recipes: Iterable[Recipe],
-    versions: Iterable[tuple[Choice, str]],
+    installed: Iterable[Installed],
     modes: Mapping[str, list[str]],
     selection: Selection,
     device: str,
     threads: int,
 ) -> list[Cell]:
     """Every combination, recipe by recipe, each once."""
-    versions = list(versions)
+    installed = list(installed)
     cells = [
         Cell(
             recipe=recipe,
             framework=choice.implementation.name,
             version=version,
+            variant=variant,
             mode=mode,
             input=source,
             loader_workers=selection.loader_workers if source == "loader" else 0,
@@ -137,7 +149,7 @@ def cells_of(
         for recipe in recipes
         for source in selection.inputs
         for settings in selection.settings
-        for choice, version in versions
+        for choice, version, variant in installed
         if source in choice.implementation.inputs
         for mode in modes[choice.implementation.name]
     ]
@@ -165,15 +177,17 @@ def without_input(selection: Selection, implementations: Iterable[Implementation
     return left_out
 
 
-def groups_of(cells: Iterable[Cell], reference: str | None) -> list[Group]:
+def groups_of(cells: Iterable[Cell], reference: str | None, *, paired: bool = False) -> list[Group]:
     """Cells that may be compared, the reference contender first.
+
+    ``paired``: only a cell's versions and variants with each other.
 
     Raises:
         UsageError: ``reference`` names no contender.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.group, []).append(cell)
+        groups.setdefault(cell.series if paired else cell.group, []).append(cell)
     if reference is not None:
         for members in groups.values():
             fitting = [cell for cell in members if reference in names_of(cell)]
@@ -205,6 +219,8 @@ def paced(
         cell = by_id[group.cells[0]]
         override = suite.overrides.get(cell.recipe.name, Override())
         rounds, window_steps = override.rounds, override.window_steps
+        if window_steps is None and suite.window_examples is not None:
+            window_steps = max(1, suite.window_examples // cell.recipe.batch_size)
         if cell.input == "loader":
             half_epoch = train_examples[cell.recipe.dataset] // cell.recipe.batch_size // 2
             rounds, window_steps = LOADER_ROUNDS, max(1, half_epoch - LEAD_IN_STEPS)

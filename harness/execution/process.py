@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -28,10 +28,16 @@ from harness.worker.wire import (
 )
 
 BOOTSTRAP = Path(worker.__file__).parent / "bootstrap.py"
+"""What a worker's interpreter runs."""
 LOG_TAIL_LINES = 20
 LONGEST_LINE_BYTES = 4 * 2**20
 
 M = TypeVar("M", bound=Message)
+
+
+def bootstrap_in(tree: Path) -> Path:
+    """The same in another levelfield, in the folder ``tree``."""
+    return tree / "harness" / "worker" / BOOTSTRAP.name
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +70,8 @@ class WorkerProcess:
         variables: Mapping[str, str],
         log: Path,
         *,
+        bootstrap: Path = BOOTSTRAP,
+        script: Sequence[str] = (),
         stoppable: bool = True,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -80,7 +88,7 @@ class WorkerProcess:
                 # In a process group of its own: the whole group is stopped and ended together.
                 self._process = subprocess.Popen(
                     # Not symlink-resolved: the path is what makes it the environment's interpreter.
-                    [str(python), "-I", str(BOOTSTRAP), str(commands), str(messages)],
+                    [str(python), "-I", str(bootstrap), str(commands), str(messages), *script],
                     env=dict(variables),
                     stdin=subprocess.DEVNULL,
                     stdout=output,

@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.execution.block import Contender
-from harness.execution.process import Timeouts, WorkerProcess
+from harness.execution.block import Contender, started_worker
+from harness.execution.process import Timeouts
 from harness.spec.events import Hashes
-from harness.worker.wire import Prove, Proved, Ready
+from harness.worker.wire import Prove, Proved, Ready, Train, Trained
 
 PROOF_STEPS = 10
 
@@ -30,6 +30,8 @@ class Proof(NamedTuple):
     losses: tuple[float | None, ...]
     """Mean loss of steps 1 to n."""
     hashes: Hashes
+    losses_alone: bool = False
+    """Whether that is all there is: a script shows neither logits nor weights."""
 
 
 def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None) -> Proof:
@@ -43,9 +45,12 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
     setup = msgspec.structs.replace(contender.job.setup, batch_size=batch_size, dropout=False)
     # One step of warm-up: whether load_weights makes everything new is part of what is proven.
     job = msgspec.structs.replace(contender.job, setup=setup, warm_up_steps=0, loader=None)
+    contender = contender._replace(job=job)
+    if contender.script:
+        return _proof_of_script(contender, log, timeouts)
     with (
         TemporaryDirectory(prefix="levelfield-proof-") as folder,
-        WorkerProcess(contender.python, contender.variables, log, timeouts=timeouts) as process,
+        started_worker(contender, log, timeouts) as process,
     ):
         output = Path(folder) / "proof.npz"
         process.greet()
@@ -66,3 +71,25 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
                 proved.losses,
                 proved.hashes,
             )
+
+
+def _proof_of_script(contender: Contender, log: Path, timeouts: Timeouts) -> Proof:
+    """The losses of windows of one step; with the weights and the order that it was given, they are
+    what forward passes, gradients and updates amount to."""
+    with started_worker(contender, log, timeouts) as process:
+        ready = process.ask(contender.job, Ready, "import", timeouts.ready)
+        step = Train(lead_in=0, steps=1)
+        trained = [process.ask(step, Trained, "proof", timeouts.answer) for _ in range(PROOF_STEPS)]
+        report = process.finish()
+    nothing = np.empty(0)
+    return Proof(
+        logits=nothing,
+        weights={},
+        logits_after_step=nothing,
+        losses=tuple(
+            None if each.loss_sum is None else each.loss_sum / each.trained_examples
+            for each in trained
+        ),
+        hashes=Hashes(data=ready.data_hash, weights=ready.weights_hash, order=report.order_hash),
+        losses_alone=True,
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.judgement import REASONS, Judgement, Reason
 from harness.analysis.trials import finished_blocks
 from harness.report.cast import Cast
-from harness.report.formats import count, percent
+from harness.report.commands import resume_command
+from harness.report.formats import count, joined, percent
 from harness.report.page import Banner
-from harness.report.sentences import joined
 from harness.spec.events import Failure, Manifest, Run, RunFinished
 from harness.spec.recipes import Recipe
 
@@ -140,11 +141,12 @@ def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
         return
     blocks = sum(group.blocks for group in judgement.groups)
     blocks += len(finished_blocks(run, long=True))
+    again = shlex.join(resume_command(run.manifest))
     yield Banner(
         tone="doubt",
         title="The run did not come to its own end",
-        text=f"It was stopped, or is still going; {count(blocks, 'finished block')} are read. "
-        f"Resume it with levelfield run --resume {run.manifest.run}.",
+        text=f"It was stopped, or is still going. {count(blocks, 'finished block')} "
+        f"{'is' if blocks == 1 else 'are'} read; {again} goes on with it.",
     )
 
 

@@ -20,9 +20,9 @@ class Member(NamedTuple):
     cell: Cell | None
     """Nothing for a cell id that the manifest does not know."""
     name: str
-    """As short as its group allows: a title, and version, mode or settings where these differ."""
+    """As short as its group allows: a title, and what tells it apart from others of that title."""
     full_name: str
-    """The title with version and mode."""
+    """The title with version, variant, mode and settings."""
     style: Style
 
 
@@ -56,13 +56,16 @@ class Cast(NamedTuple):
         return names.index(group.name) + 1 if group.name in names else 0
 
     def title(self, group: Group) -> str:
-        """What a reader calls the group."""
-        return group.title or group.name
+        """What a reader calls the group: ``lenet-sgd on cpu with 2 threads, resident input``."""
+        cell = next((cell for each in group.cells if (cell := self.member(each).cell)), None)
+        if group.title or cell is None:
+            return group.title or group.name
+        return f"{cell.recipe.label} {place_in_words(cell)}"
 
     def label(self, group: Group) -> str:
         """The recipe that the group trains, with its overrides, and its input if it is a loader."""
         cells = [self.member(cell).cell for cell in group.cells]
-        return next((_label(cell) for cell in cells if cell), group.name.split("/")[0])
+        return next((label_of(cell) for cell in cells if cell), group.name.split("/")[0])
 
     def recipe(self, group: Group) -> Recipe | None:
         """The recipe that the group trains."""
@@ -89,6 +92,11 @@ def cast_of(manifest: Manifest) -> Cast:
     return Cast(members, manifest.plan.groups)
 
 
+def place_in_words(cell: Cell) -> str:
+    """``on cpu with 2 threads, resident input``."""
+    return f"on {cell.device} with {count(cell.threads, 'thread')}, {input_in_words(cell)}"
+
+
 def input_in_words(cell: Cell) -> str:
     """``resident input``, ``loader input with 2 workers``."""
     if cell.input != "loader":
@@ -96,7 +104,8 @@ def input_in_words(cell: Cell) -> str:
     return f"{cell.input} input with {count(cell.loader_workers, 'worker')}"
 
 
-def _label(cell: Cell) -> str:
+def label_of(cell: Cell) -> str:
+    """The recipe that it trains, with its overrides, and its input if it is a loader."""
     label = cell.recipe.label
     return label if cell.input != "loader" else f"{label} ({input_in_words(cell)})"
 
@@ -104,7 +113,7 @@ def _label(cell: Cell) -> str:
 def _short_names(cells: list[Cell], titles: dict[str, str]) -> dict[str, str]:
     """Cell id → the title, and as much more as it takes to tell the cells apart."""
     extras: list[Callable[[Cell], str]] = [
-        lambda cell: cell.version,
+        _build,
         lambda cell: f"({cell.mode})",
         lambda cell: f"[{cell.settings}]",
     ]
@@ -119,6 +128,11 @@ def _short_names(cells: list[Cell], titles: dict[str, str]) -> dict[str, str]:
     return names
 
 
+def _build(cell: Cell) -> str:
+    """``2.14.1``, ``2.14.1 (base-1a2b3c4d5e6f)``."""
+    return f"{cell.version} ({cell.variant})" if cell.variant else cell.version
+
+
 def _repeated(names: Iterable[str]) -> list[str]:
     listed = list(names)
     return [name for name in dict.fromkeys(listed) if listed.count(name) > 1]
@@ -127,4 +141,4 @@ def _repeated(names: Iterable[str]) -> list[str]:
 def _full_name(cell: Cell, titles: dict[str, str]) -> str:
     stock = ", stock settings" if cell.settings == "stock" else ""
     title = titles.get(cell.framework, cell.framework)
-    return f"{title} {cell.version}, {cell.mode}{stock}"
+    return f"{title} {_build(cell)}, {cell.mode}{stock}"

@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.backends.backend_svg
 import msgspec
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -27,13 +28,24 @@ from harness.report.drawing import (
     draw_legend,
     draw_whisker,
     label_rows,
+    mark_rows,
     new_figure,
+    set_decades,
     set_plain_ticks,
     short,
-    write_above,
     write_beside,
 )
-from harness.report.figures import Bars, Chart, Cloud, Curves, Forest, Line, Scatter, Stack
+from harness.report.figures import (
+    Bars,
+    Boxes,
+    Chart,
+    Cloud,
+    Curves,
+    Forest,
+    Line,
+    Scatter,
+    Stack,
+)
 from harness.report.formats import number
 from harness.report.marks import mark, mark_panel
 from harness.report.palette import (
@@ -53,6 +65,8 @@ from harness.report.palette import (
 MANY_POINTS = 12
 """Points of a curve from which on their marks would hide it."""
 
+MANY_IN_A_ROW = 200
+"""Dots of one row from which on they would cover each other."""
 MANY_DOTS = 4_000
 DOT_PLACES = (220, 110)
 """Places across and up where a dot can be told from its neighbours: half a dot apart."""
@@ -100,6 +114,8 @@ def draw(chart: Chart) -> str:
 def _figure(chart: Chart) -> Figure:
     if isinstance(chart, Bars):
         return _bars(chart)
+    if isinstance(chart, Boxes):
+        return _boxes(chart)
     if isinstance(chart, Forest):
         return _forest(chart)
     if isinstance(chart, Curves):
@@ -132,17 +148,50 @@ def _bars(chart: Bars) -> Figure:
         mark(added(axes, before), bar.style, text=words)
     axes.set_xlim(0, max(ends, default=0.0) * 1.25 or 1.0)
     label_rows(axes, [bar.label for bar in chart.bars])
-    for label, bar in zip(axes.get_yticklabels(), chart.bars, strict=True):
-        mark(label, bar.style)
+    mark_rows(axes, [bar.style for bar in chart.bars])
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     return figure
 
 
+def _boxes(chart: Boxes) -> Figure:
+    """One row a contender: dots, above them a box from quartile to quartile with its median."""
+    figure, axes = canvas(0.6 + 0.42 * len(chart.boxes))
+    for row, box in enumerate(chart.boxes):
+        if not box.values:
+            continue
+        before = list(axes.get_children())
+        colour = series(box.style.colour)
+        dots = some_of(box.values)
+        # The same scatter each time: a multiple of the golden ratio never repeats itself.
+        rows = [row + 0.3 * ((index * 0.618034) % 1 - 0.5) for index in range(len(dots))]
+        draw_dots(axes, dots, rows, colour, faint=box.faint)
+        low, middle, high = np.quantile(box.values, (0.25, 0.5, 0.75))
+        axes.barh(row, high - low, left=low, height=0.5, color="none", edgecolor=INK.light,
+                  linewidth=0.9, zorder=3)  # fmt: skip
+        axes.plot([middle] * 2, [row - 0.25, row + 0.25], color=INK.light, linewidth=2.2, zorder=4)
+        mark(added(axes, before), box.style, text=f"{box.label}: {box.text}")
+    label_rows(axes, [box.label for box in chart.boxes], [box.text for box in chart.boxes])
+    mark_rows(axes, [box.style for box in chart.boxes])
+    axes.set_xlabel(chart.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+def some_of(values: Sequence[float]) -> list[float]:
+    """Of many values, so many that a row of dots looks the same: evenly spaced order statistics,
+    the least and the largest with them."""
+    ordered = sorted(values)
+    if len(ordered) <= MANY_IN_A_ROW:
+        return ordered
+    step = (len(ordered) - 1) / (MANY_IN_A_ROW - 1)
+    return [ordered[round(index * step)] for index in range(MANY_IN_A_ROW)]
+
+
 def _forest(chart: Forest) -> Figure:
     """Ratios with intervals on a log axis; behind them the equivalence band and A/A."""
-    figure, axes = canvas(0.7 + 0.46 * len(chart.ratios))
+    figure, axes = canvas(0.7 + 0.42 * len(chart.ratios))
     axes.set_xscale("log")
     axes.axvspan(*chart.band, color=BAND.light, linewidth=0, zorder=0)
     axes.axvline(1, color=MUTED.light, linewidth=0.8, zorder=1)
@@ -155,19 +204,14 @@ def _forest(chart: Forest) -> Figure:
         marker = MARKERS[ratio.style.variant % len(MARKERS)]
         axes.plot([ratio.value], [row], marker=marker, markersize=5.5, color=colour, zorder=4)
         mark(added(axes, before), ratio.style, text=f"{ratio.label}: {ratio.text}")
-    label_rows(axes, [ratio.label for ratio in chart.ratios], room=0.7)
-    for label, ratio in zip(axes.get_yticklabels(), chart.ratios, strict=True):
-        mark(label, ratio.style)
+    label_rows(axes, [ratio.label for ratio in chart.ratios], [r.text for r in chart.ratios])
+    mark_rows(axes, [ratio.style for ratio in chart.ratios])
     axes.set_xlabel(chart.unit)
     bounds = [bound for each in chart.ratios for bound in (each.low, each.value, each.high)]
     known = [*chart.band, *(chart.floor or ()), *(bound for bound in bounds if bound)]
     low, high = min(known), max(known)
     margin = max((high / low) ** 0.15, 1.02)
     axes.set_xlim(low / margin, high * margin)
-    for row, ratio in enumerate(chart.ratios):
-        before = list(axes.get_children())
-        write_above(axes, ratio.value, row, ratio.text)
-        mark(added(axes, before), ratio.style)
     set_plain_ticks(axes.xaxis, *axes.get_xlim(), suffix="×")
     return figure
 
@@ -187,7 +231,10 @@ def _curves(chart: Curves) -> Figure:
             _line(axes, line, width=1.3 + 1.4 * (own - order - 1))
         axes.set_ylabel(panel.unit, fontsize=8)
         axes.tick_params(labelcolor=MUTED.light, labelbottom=index == count - 1)
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if panel.log:
+            set_decades(axes, [value for line in panel.lines for value in line.y if value > 0])
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(chart.unit if index == count - 1 else "")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     labelled = {
@@ -202,13 +249,20 @@ def _curves(chart: Curves) -> Figure:
 
 
 def _band(axes: Axes, line: Line) -> None:
-    if line.style is None or not line.low:
+    """What ``line`` sums up stands faint behind it: each curve, or the band that holds them."""
+    if line.style is None:
         return
     colour = series(line.style.colour)
-    drawn = axes.fill_between(
+    if line.members:
+        x, y = ([v for each in line.members for v in (*each[i], math.nan)] for i in (0, 1))
+        drawn = axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.4, zorder=0.5)
+        mark(drawn, line.style)
+    if not line.low:
+        return
+    band = axes.fill_between(
         line.x, line.low, line.high, color=colour, alpha=0.13, linewidth=0, zorder=0.5
     )
-    mark(drawn, line.style)
+    mark(band, line.style)
 
 
 def _line(axes: Axes, line: Line, width: float) -> None:
@@ -255,8 +309,7 @@ def _stack(chart: Stack) -> Figure:
             words = f"{label}: {name} {number(lengths[index])} {chart.unit}"
             mark(patch, style, text=words)
     label_rows(axes, [label for label, _ in chart.rows])
-    for tick, style in zip(axes.get_yticklabels(), chart.styles, strict=False):
-        mark(tick, style)
+    mark_rows(axes, chart.styles)
     axes.set_xlim(left=0)
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(6))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from harness.report.comparison_sections import (
     accuracy_section,
     machines_section,
@@ -14,6 +16,7 @@ from harness.report.comparison_sections import (
 from harness.report.figures import Style
 from harness.report.formats import (
     count,
+    joined,
     moment,
 )
 from harness.report.lineup import Line, lined_up, players_of
@@ -22,8 +25,9 @@ from harness.report.page import (
     Page,
     Player,
     VerdictGroup,
+    said_once,
 )
-from harness.report.sentences import joined, verdict_groups
+from harness.report.sentences import verdict_groups
 from harness.spec.events import Run
 from harness.spec.machine import Machine
 
@@ -54,9 +58,9 @@ def comparison_of(runs: Sequence[Run]) -> Page:
             for group in verdict_groups(each.run, each.judgement)
         ),
         sections=(
-            pairs_section(told, players),
-            rates_section(told, players),
-            accuracy_section(told, players),
+            said_once(pairs_section(told, players)),
+            said_once(rates_section(told, players)),
+            said_once(accuracy_section(told, players)),
             machines_section(told),
         ),
         players=tuple(
@@ -98,10 +102,4 @@ def _banners(same_machine: bool) -> Iterator[Banner]:
 
 
 def _named(group: VerdictGroup, run: str) -> VerdictGroup:
-    return VerdictGroup(
-        title=f"{group.title}, run {run}",
-        order=group.order,
-        contenders=group.contenders,
-        badges=group.badges,
-        lines=group.lines,
-    )
+    return msgspec.structs.replace(group, title=f"{group.title}, run {run}")

@@ -58,6 +58,9 @@ def pairs_section(told: Sequence[Told], players: Players) -> Section:
             for against, line in combinations(lines, 2)
         ]
         rows = [row for row in rows if any(datum.text != NOTHING for datum in row[2:])]
+        if not rows:
+            blocks.append(Paragraph(text=f"No pair was compared on {recipe}.", tone="quiet"))
+            continue
         blocks.append(
             Table(
                 caption=f"Times as fast, {recipe}",
@@ -99,7 +102,8 @@ def _ratio_datum(verdict: Verdict, *, turned: bool) -> Datum:
                 low=1 / interval.high, high=1 / interval.low, confidence=interval.confidence
             )
     shown = f"{times(value)} {bounds(interval)}" if interval else times(value)
-    return Datum(Amount(f"{shown} {word}", value, "×"))
+    blocks = count(verdict.blocks, "block")
+    return Datum(Amount(f"{shown}, {blocks}, {word}", value, "×"))
 
 
 def rates_section(told: Sequence[Told], players: Players) -> Section:
@@ -129,6 +133,7 @@ def rates_section(told: Sequence[Told], players: Players) -> Section:
                         *(_rate_datum(rates.get((line, each.name))) for each in told),
                     )
                     for line in lines
+                    if any((line, each.name) in rates for each in told)
                 ),
                 note="Geometric mean over blocks of each block's median window, with its 95 % "
                 "interval within the run: the spread from run to run is larger.",
@@ -170,11 +175,12 @@ def _rates_figure(
                     faint=order % 2 == 0,
                 )
             )
-    order_of_runs = "; ".join(f"run {i}: {each.name}" for i, each in enumerate(told, start=1))
+    order_of_runs = "; ".join(f"run {i} is {each.name}" for i, each in enumerate(told, start=1))
     return Figure(
         name=f"rates-{index}",
-        caption=f"Examples per second while training {recipe}; longer is faster. {order_of_runs}.",
-        chart=Bars(unit="examples/s (95 % interval)", bars=tuple(bars)),
+        caption=f"Examples per second while training {recipe}; longer is faster, with "
+        f"95 % intervals over the blocks of each run. Here {order_of_runs}.",
+        chart=Bars(unit="examples/s", bars=tuple(bars)),
     )
 
 
@@ -192,7 +198,13 @@ def accuracy_section(told: Sequence[Told], players: Players) -> Section:
         return Section(id="accuracy", title="Accuracy", blocks=(nothing,))
     blocks = []
     for recipe in _recipes(players):
-        lines = [line for line in players.styles if line[0] == recipe]
+        lines = [
+            line
+            for line in players.styles
+            if line[0] == recipe and any((line, each.name) in final for each in told)
+        ]
+        if not lines:
+            continue
         blocks.append(
             Table(
                 caption=f"Test accuracy after the last epoch, {recipe}",

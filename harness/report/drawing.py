@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -12,10 +13,11 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter, NullLocator
 
+from harness.report.figures import Style
 from harness.report.marks import mark, whose
-from harness.report.palette import INK, MUTED, SURFACE
+from harness.report.palette import INK, MUTED
 
-WIDTH_INCHES = 4.7
+WIDTH_INCHES = 4.2
 LONGEST_LABEL = 40
 
 
@@ -42,13 +44,20 @@ def short(text: str) -> str:
     return line if len(line) <= LONGEST_LABEL else line[: LONGEST_LABEL - 1] + "…"
 
 
-def label_rows(axes: Axes, labels: Sequence[str], *, room: float = 0.5) -> None:
-    """Each row has its label at the left; the first row is at the top."""
-    axes.set_yticks(range(len(labels)), [short(label) for label in labels])
-    axes.set_ylim(len(labels) - 1 + room, -room)
+def label_rows(axes: Axes, labels: Sequence[str], values: Sequence[str] = ()) -> None:
+    """Each row has its label at the left, over its value in words; the first row is at the top."""
+    lines = [[short(each) for each in both if each] for both in zip_longest(labels, values)]
+    axes.set_yticks(range(len(labels)), ["\n".join(each) for each in lines])
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
+
+
+def mark_rows(axes: Axes, styles: Sequence[Style]) -> None:
+    """The labels of rows are known as their contenders'."""
+    for label, style in zip(axes.get_yticklabels(), styles, strict=False):
+        mark(label, style)
 
 
 def draw_whisker(
@@ -80,22 +89,6 @@ def write_beside(axes: Axes, x: float, row: float, text: str) -> None:
         va="center",
         fontsize=8,
         color=INK.light,
-    )
-
-
-def write_above(axes: Axes, x: float, row: float, text: str) -> None:
-    """``text`` stands above ``x``, within the axes, and hides the lines behind it."""
-    place = axes.transAxes.inverted().transform(axes.transData.transform((x, row)))[0]
-    axes.annotate(
-        short(text),
-        (x, row),
-        (0, 7),
-        textcoords="offset points",
-        ha="left" if place < 1 / 3 else "right" if place > 2 / 3 else "center",
-        fontsize=7.5,
-        color=INK.light,
-        bbox={"facecolor": SURFACE.light, "edgecolor": "none", "pad": 0.6},
-        zorder=5,
     )
 
 
@@ -143,10 +136,24 @@ def set_plain_ticks(axis: Axis, low: float, high: float, suffix: str = "") -> No
     axis.set_minor_formatter(NullFormatter())
 
 
+def set_decades(axes: Axes, values: Sequence[float]) -> None:
+    """The vertical axis is logarithmic, holds ``values``, and names powers of ten as ``1e-6``."""
+    low, high = (pick(values, default=1.0) for pick in (min, max))
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    step = max(1, math.ceil((last - first) / 5))
+    powers = range(first, max(last, first + 1) + 1, step)
+    axes.set_yscale("log")
+    axes.set_ylim(10.0**first, max(high, 10.0 ** powers[-1]) * 1.5)
+    axes.yaxis.set_major_locator(FixedLocator([10.0**power for power in powers]))
+    axes.yaxis.set_major_formatter(FixedFormatter([f"1e{power}" for power in powers]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def round_numbers(low: float, high: float) -> list[float]:
     """Up to six round numbers from ``low`` to ``high``, evenly spread to the logarithmic eye."""
     decades = range(math.floor(math.log10(low)) - 1, math.floor(math.log10(high)) + 1)
-    for steps in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7)):
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), (1, 1.5, 2, 3, 4, 5, 7)):
         found = [step * 10.0**decade for decade in decades for step in steps]
         inside = [tick for tick in found if low <= tick <= high]
         if len(inside) >= 3:

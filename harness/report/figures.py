@@ -73,6 +73,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     low: tuple[float, ...] = ()
     """With ``high`` the edges of a band around it; as long as ``x``, or empty."""
     high: tuple[float, ...] = ()
+    members: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
+    """Horizontal and vertical places of the curves that it sums up: drawn faint behind it."""
     one_of_many: bool = False
     """Whether it is one of a bundle: drawn thin, and not in the legend."""
 
@@ -82,6 +84,8 @@ class Panel(msgspec.Struct, frozen=True, kw_only=True):
 
     unit: str
     lines: tuple[Line, ...]
+    log: bool = False
+    """Whether the axis is logarithmic: nothing is drawn where a value is not above 0."""
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,4 +126,23 @@ class Scatter(msgspec.Struct, frozen=True, kw_only=True):
     clouds: tuple[Cloud, ...]
 
 
-Chart = Bars | Forest | Curves | Stack | Scatter
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """How the values of one contender are distributed."""
+
+    label: str
+    style: Style
+    values: tuple[float, ...]
+    text: str
+    """In words."""
+    faint: bool = False
+    """Whether it is the reference contender's second copy."""
+
+
+class Boxes(msgspec.Struct, frozen=True, kw_only=True):
+    """One row a contender: every value, a box from quartile to quartile, a line at the median."""
+
+    unit: str
+    boxes: tuple[Box, ...]
+
+
+Chart = Bars | Boxes | Forest | Curves | Stack | Scatter

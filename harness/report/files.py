@@ -79,17 +79,24 @@ def write_index(reports: Path) -> Path:
 def read_headlines(reports: Path) -> list[Headline]:
     """Those of all reports under ``reports``, the newest first."""
     found = []
-    for folder in sorted(reports.iterdir(), reverse=True):
-        if folder.is_symlink() or not (folder / "index.html").is_file():
-            continue
+    for folder in sorted(_folders(reports), reverse=True):
         try:
             source = (folder / HEADLINE).read_bytes()
         except OSError:
             continue
-        known = read_headline(source, folder.name)
+        known = read_headline(source, folder.relative_to(reports).as_posix())
         if known is not None:
             found.append(known)
     return sorted(found, key=lambda each: each.measured, reverse=True)
+
+
+def _folders(reports: Path) -> Iterator[Path]:
+    """Folders of reports: those that stand there, and those that stand within these."""
+    for folder in reports.iterdir():
+        if folder.is_dir() and not folder.is_symlink() and (folder / "index.html").is_file():
+            yield folder
+            if folder.name != FIGURES:
+                yield from _folders(folder)
 
 
 def point_latest(reports: Path, run: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from harness.analysis.judgement import Interval
 
@@ -27,9 +28,10 @@ def number(value: float | None) -> str:
     """``13,412``, ``41.9``, ``0.0342``: whole above 1,000, else three digits."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    if abs(value) >= 1000:
+    rounded = abs(float(f"{value:.3g}"))  # 9.999 has the digits of 10.0
+    if rounded >= 1000:
         return Amount(f"{value:,.0f}", value)
-    digits = 2 - math.floor(math.log10(abs(value))) if value else 0
+    digits = 2 - math.floor(math.log10(rounded)) if rounded else 0
     return Amount(f"{value:.{max(0, digits)}f}", value)
 
 
@@ -86,6 +88,14 @@ def seconds(value: float | None) -> str:
     return Amount(_seconds_in_words(value), value, "s")
 
 
+def duration(value: float) -> str:
+    """``40 seconds``, ``9 minutes``, ``3 hours``: as somebody says it who estimates."""
+    for unit, size, enough in (("second", 1, 100), ("minute", 60, 100 * 60)):
+        if value < enough:
+            return count(max(1, round(value / size)), unit)
+    return count(round(value / 3600), "hour")
+
+
 def _seconds_in_words(value: float) -> str:
     if 0 < value < 0.9995:
         return f"{number(value * 1000)} ms"
@@ -113,6 +123,8 @@ def deviation(value: float | None) -> str:
     if value == 0:
         return Amount("0", 0.0)
     mantissa, exponent = f"{value:.1e}".split("e")
+    if int(exponent) >= 0:
+        return Amount(f"{value:,.1f}", value)
     return Amount(f"{mantissa}e{int(exponent)}", value)
 
 
@@ -128,6 +140,13 @@ def count(value: int, noun: str) -> str:
     return Amount(f"{value:,} {noun}" + ("" if value == 1 else "s"), value)
 
 
+def range_of_counts(values: Iterable[int], noun: str) -> str:
+    """``5 blocks``, or ``3 to 5 blocks`` where they differ."""
+    known = sorted(values)
+    few, most = known[0], known[-1]
+    return count(most, noun) if few == most else f"{few:,} to {count(most, noun)}"
+
+
 def moment(iso: str) -> str:
     """``2025-10-09 09:33 UTC`` for an ISO 8601 time; anything else as it is."""
     date, letter, time = iso.partition("T")
@@ -137,3 +156,8 @@ def moment(iso: str) -> str:
 def shortened(digest: str) -> str:
     """The first 12 digits of a hash: enough to compare by eye."""
     return digest[:12]
+
+
+def joined(parts: tuple[str, ...] | list[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)

@@ -35,11 +35,21 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     measured: str
     machine: str
+    finished: str = ""
+    """How much was measured."""
     warnings: tuple[str, ...]
     """Titles of the banners."""
     groups: tuple[HeadlineGroup, ...]
     folder: str = ""
-    """Name of the folder that the report was found in."""
+    """Where the report was found, from the list on: ``example``, ``example/reproduction``."""
+
+    @property
+    def orders(self) -> dict[str, list[str]]:
+        """What is said of several groups, each with their titles."""
+        titles: dict[str, list[str]] = {}
+        for group in self.groups:
+            titles.setdefault(group.order, []).append(group.title)
+        return titles
 
 
 def headline(page: Page) -> Headline:
@@ -51,6 +61,7 @@ def headline(page: Page) -> Headline:
         run=page.subtitle,
         measured=facts.get("Measured", ""),
         machine=facts.get("Machine") or facts.get("Machines", ""),
+        finished=facts.get("Finished", ""),
         warnings=tuple(dict.fromkeys(banner.title for banner in page.banners)),
         groups=tuple(
             HeadlineGroup(

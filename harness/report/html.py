@@ -61,6 +61,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"facts": datum_facts, "data_uri": data_uri, "key": player_key}
+    environment.filters["words"] = unbroken_words
     return environment
 
 
@@ -86,6 +87,14 @@ def datum_facts(datum: Datum) -> Markup:
     # Markup escapes what is formatted into it.
     return Markup("").join(
         Markup(' data-{}="{}"').format(*each) for each in found.items() if each[1]
+    )
+
+
+def unbroken_words(text: str) -> Markup:
+    """``text`` whose words, commands' options among them, are broken only where they must."""
+    parts = re.split(r"([ \n]+)", text)
+    return Markup("").join(
+        Markup("<span>{}</span>").format(part) if part.strip() else part for part in parts
     )
 
 

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 from harness.analysis.judgement import Judgement
 from harness.analysis.verdicts import judge
-from harness.report.cast import Cast, cast_of
+from harness.report.cast import Cast, cast_of, label_of
 from harness.report.figures import Style
 from harness.report.page import Datum
 from harness.spec.events import Run
 
 Line = tuple[str, ...]
-"""What makes cells of different runs the same contender: everything but the version."""
+"""What makes cells of different runs the same contender: what it trains, framework, mode, input,
+device, threads, settings, whether it is a variant, and its number among those of its run that are
+equal otherwise: all but version and variant."""
 
 
 class Told(NamedTuple):
@@ -50,13 +52,14 @@ def lined_up(run: Run) -> Told:
     lines = {}
     for cell in run.manifest.cells:
         line = (
-            cell.recipe.label,
+            label_of(cell),
             cell.framework,
             cell.mode,
             cell.input,
             cell.device,
             f"{cell.threads}",
             cell.settings,
+            "variant" if cell.variant else "",
         )
         # Two versions in one run are two lines.
         seen[line] = seen.get(line, 0) + 1
@@ -83,4 +86,16 @@ def players_of(told: Sequence[Told]) -> Players:
             )
             names[line] = each.cast.name(cell.id)
             titles[line] = each.run.manifest.titles.get(cell.framework, cell.framework)
-    return Players(styles, names, titles)
+    return Players(styles, _distinct(names), titles)
+
+
+def _distinct(names: Mapping[Line, str]) -> dict[Line, str]:
+    """The names, and mode, device, threads or settings where those of a recipe are equal."""
+    found = dict(names)
+    for line, name in names.items():
+        alike = [each for each in names if (each[0], names[each]) == (line[0], name)]
+        parts = [line[2], line[4], f"{line[5]} threads", line[6]]
+        differ = [len({each[place] for each in alike}) > 1 for place in (2, 4, 5, 6)]
+        extra = [part for part, told in zip(parts, differ, strict=True) if told]
+        found[line] = f"{name} ({', '.join(extra)})" if extra else name
+    return found

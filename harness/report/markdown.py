@@ -80,7 +80,8 @@ def _verdicts(group: VerdictGroup) -> str:
         for line in group.lines
     ]
     head = [f"### {escaped(group.title)}", escaped(group.order), escaped(group.contenders), badges]
-    return "\n\n".join([*head, "\n".join(lines)] if lines else head)
+    parts = [*head, "\n".join(lines), *map(escaped, group.notes)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _short_verdicts(group: VerdictGroup, *, many: bool) -> str:
@@ -122,7 +123,7 @@ def _details(block: Details) -> str:
 
 def _figure(figure: Figure) -> str:
     alternative = re.sub(r"([\[\]])", r"\\\1", escaped(figure.caption))
-    return f"![{alternative}]({FIGURES}/{figure.name}.svg)"
+    return f"![{alternative}]({FIGURES}/{figure.name}.svg)\n\n*{escaped(figure.caption)}*"
 
 
 def _table(table: Table) -> str:

@@ -174,6 +174,8 @@ class VerdictGroup(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     order: str
     """Who is ranked, fastest first, or why nobody is."""
+    notes: tuple[str, ...] = ()
+    """Stand below the lines: how large the noise is, how accurate they got and when."""
     contenders: str
     """Each with version and mode, and on what they ran."""
     badges: tuple[Badge, ...]
@@ -198,3 +200,25 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     """What the report answers."""
     again: str = ""
     """The command that makes this page anew."""
+
+
+def said_once(section: Section) -> Section:
+    """``section`` without notes that an earlier table of it has already."""
+    said: set[str] = set()
+    blocks: list[Block] = []
+    for block in section.blocks:
+        if isinstance(block, Table):
+            if block.note in said:
+                block = msgspec.structs.replace(block, note="")
+            said.add(block.note)
+        blocks.append(block)
+    return msgspec.structs.replace(section, blocks=tuple(blocks))
+
+
+def facts_table(caption: str, facts: list[tuple[str, str]]) -> Table:
+    """Labels and values, one a row."""
+    return Table(
+        caption=caption,
+        columns=(Column("What"), Column("Value")),
+        rows=tuple((Datum(label, "quiet"), Datum(value)) for label, value in facts),
+    )

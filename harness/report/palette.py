@@ -26,9 +26,9 @@ BAND = Tint("band", "#e4ecf5", "#26344a")
 FLAG = Tint("flag", "#b3261e", "#ff8a80")
 
 SERIES = (
-    Tint("series-1", "#0072b2", "#56b4e9"),
-    Tint("series-2", "#d55e00", "#ff9248"),
-    Tint("series-3", "#00876c", "#3fcfa0"),
+    Tint("series-1", "#00508f", "#4697dd"),
+    Tint("series-2", "#e56a00", "#ffb479"),
+    Tint("series-3", "#00806a", "#38c89b"),
     Tint("series-4", "#aa4499", "#e08bd0"),
     Tint("series-5", "#8a6d00", "#e0c04a"),
     Tint("series-6", "#525f7a", "#a9b6d3"),

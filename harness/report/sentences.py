@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from harness.analysis.convergence import Convergence, convergences
+from harness.analysis.curves import curves_by_cell
 from harness.analysis.judgement import (
     REASONS,
     GroupJudgement,
@@ -20,9 +23,16 @@ from harness.report.accuracy_sentences import (
     learning_order,
     reproduction_lines,
 )
-from harness.report.cast import Cast, cast_of, input_in_words
-from harness.report.formats import bounds, count, level, p_value, times
+from harness.report.cast import Cast, cast_of, place_in_words
+from harness.report.formats import bounds, count, duration, joined, level, p_value, times
+from harness.report.paces import block_seconds
 from harness.report.page import Badge, Tone, VerdictGroup, VerdictLine
+from harness.report.remarks import (
+    final_accuracies,
+    noise_floor_in_words,
+    noise_remark,
+    ratio_in_words,
+)
 from harness.spec.events import Group, Run
 
 MORE_THAN_ANYONE_WAITS = 1_000
@@ -56,25 +66,34 @@ def verdict_groups(run: Run, judgement: Judgement) -> tuple[VerdictGroup, ...]:
         convergences(run) if len(plan.seeds) > 1 else (),
         reproductions(run) if len(plan.seeds) > 1 else (),
     )
+    paces = block_seconds(run)
+    learned_by = curves_by_cell(run) if plan.long_trials and len(plan.seeds) < 2 else {}
     groups = []
     for group in judgement.groups:
         long = learned.of(group.group)
         if timed or long.reproductions:
-            groups.append(_verdict_group(group, judgement, cast, long, timed=timed))
+            pace = paces.get(group.group)
+            told = _verdict_group(group, judgement, cast, long, timed=timed, pace=pace)
+            ends = final_accuracies(cast.group(group.group), learned_by, cast)
+            groups.append(
+                msgspec.structs.replace(told, notes=(*told.notes, *([ends] if ends else ())))
+            )
     return tuple(groups)
 
 
-def verdict_line(verdict: Verdict, cast: Cast) -> VerdictLine:
-    """``verdict`` as a sentence, with its interval, n, level and noise floor beside it."""
-    word, sentence = _sentence(verdict, cast)
+def verdict_line(verdict: Verdict, cast: Cast, block_seconds: float | None = None) -> VerdictLine:
+    """``verdict`` as a sentence, with its interval, n, level and noise floor beside it.
+
+    With ``block_seconds``, how long a block takes, an open pair says how long settling it would.
+    """
+    word, sentence = _sentence(verdict, cast, block_seconds)
+    if verdict.confounders and verdict.times_faster is not None:
+        # Their "against" is that of the record, whoever is the subject of the sentence.
+        one, other = cast.name(verdict.cell), cast.name(verdict.against)
+        sentence += f" {one} against {other}: {'; '.join(verdict.confounders)}."
     return VerdictLine(
         word=word, tone=TONES[word], sentence=sentence, evidence=_evidence(verdict, cast)
     )
-
-
-def ratio_in_words(value: float, interval: Interval | None) -> str:
-    """``2.1× [2.0, 2.2]``."""
-    return f"{times(value)} {bounds(interval)}" if interval else times(value)
 
 
 def shown_interval(verdict: Verdict) -> Interval | None:
@@ -82,13 +101,6 @@ def shown_interval(verdict: Verdict) -> Interval | None:
     if verdict.verdict == "equivalent":
         return verdict.equivalence_interval
     return verdict.interval
-
-
-def noise_floor_in_words(floor: NoiseFloor | None) -> str:
-    """The A/A ratio with its interval, or that there is none."""
-    if floor is None:
-        return "not measured"
-    return ratio_in_words(floor.times_faster, floor.interval)
 
 
 def parity_badge(cells: tuple[str, ...], judgement: Judgement) -> Badge:
@@ -106,11 +118,6 @@ def parity_badge(cells: tuple[str, ...], judgement: Judgement) -> Badge:
     return Badge("parity", f"proved for {all_cells}", "good")
 
 
-def joined(parts: tuple[str, ...] | list[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
-
-
 class _Learned(NamedTuple):
     """What long trials over several seeds say."""
 
@@ -126,7 +133,13 @@ class _Learned(NamedTuple):
 
 
 def _verdict_group(
-    group: GroupJudgement, judgement: Judgement, cast: Cast, learned: _Learned, *, timed: bool
+    group: GroupJudgement,
+    judgement: Judgement,
+    cast: Cast,
+    learned: _Learned,
+    *,
+    timed: bool,
+    pace: float | None,
 ) -> VerdictGroup:
     planned = cast.group(group.group)
     speed = [each for each in judgement.verdicts if each.group == group.group and timed]
@@ -136,15 +149,18 @@ def _verdict_group(
     if learned.reproductions:
         seeds = max(len(each.seeds) for each in learned.reproductions)
         badges.append(Badge("seeds", f"{seeds}", "plain"))
+    confounders = dict.fromkeys(clause for each in speed for clause in each.confounders)
+    badges += [Badge("confounder", clause, "doubt") for clause in confounders]
     return VerdictGroup(
         title=cast.title(planned),
         order=_order(group, cast)
         if timed
         else learning_order(learned.reproductions, learned.convergences),
+        notes=tuple(filter(None, (noise_remark(group, speed, cast),))),
         contenders=_contenders(planned, cast),
         badges=tuple(badges),
         lines=(
-            *(verdict_line(each, cast) for each in speed),
+            *(verdict_line(each, cast, pace) for each in speed),
             *(line for each in learned.reproductions for line in reproduction_lines(each, cast)),
             *convergence_lines(learned.convergences, cast),
         ),
@@ -152,13 +168,10 @@ def _verdict_group(
 
 
 def _contenders(group: Group, cast: Cast) -> str:
-    """``A 1.2, compiled; B 3.4, eager; on cpu with 2 threads, resident input``."""
+    """``A 1.2, compiled; B 3.4, eager``, and on what they ran where the title is another."""
     names = [cast.member(cell).full_name for cell in group.cells]
     known = [cell for cell in (cast.member(each).cell for each in group.cells) if cell]
-    places = dict.fromkeys(
-        f"on {cell.device} with {count(cell.threads, 'thread')}, {input_in_words(cell)}"
-        for cell in known
-    )
+    places = dict.fromkeys(place_in_words(cell) for cell in known) if group.title else ()
     return "; ".join([*dict.fromkeys(names), *places])
 
 
@@ -180,7 +193,7 @@ def _order(group: GroupJudgement, cast: Cast) -> str:
     return "Nothing to rank: fewer than two contenders can be compared."
 
 
-def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
+def _sentence(verdict: Verdict, cast: Cast, block_seconds: float | None) -> tuple[str, str]:
     """The word of the verdict and its sentence; the faster contender is the subject."""
     one, other = cast.name(verdict.cell), cast.name(verdict.against)
     label = cast.label(cast.group(verdict.group))
@@ -204,7 +217,8 @@ def _sentence(verdict: Verdict, cast: Cast) -> tuple[str, str]:
     if verdict.verdict == "equivalent":
         return "equivalent", f"{other} and {one} are equivalent on {label} within ±3 %: {numbers}."
     return "inconclusive", (
-        f"{one} against {other} on {label} is inconclusive at {numbers}: {_way_out(verdict)}."
+        f"{one} against {other} on {label} is inconclusive at {numbers}: "
+        f"{_way_out(verdict, block_seconds)}."
     )
 
 
@@ -224,14 +238,15 @@ def _inverted(verdict: Verdict) -> str:
     return ratio_in_words(1 / verdict.times_faster, interval)
 
 
-def _way_out(verdict: Verdict) -> str:
+def _way_out(verdict: Verdict, block_seconds: float | None) -> str:
     """What would settle an inconclusive pair, or why nothing in this run can."""
     if verdict.reason != "not_settled" or verdict.blocks_to_settle is None:
         return REASONS[verdict.reason]
     if verdict.blocks_to_settle > MORE_THAN_ANYONE_WAITS:
         return f"more than {MORE_THAN_ANYONE_WAITS:,} blocks would be needed to settle it"
     more = max(1, verdict.blocks_to_settle - verdict.blocks)
-    return f"about {count(more, 'more block')} would settle it"
+    long = f", {duration(more * block_seconds)}," if block_seconds else ""
+    return f"about {count(more, 'more block')}{long} would settle it"
 
 
 def _evidence(verdict: Verdict, cast: Cast) -> str:

@@ -12,26 +12,29 @@ from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.report.banners import banners
 from harness.report.cast import Cast, cast_of
-from harness.report.formats import count, gibibytes, moment
-from harness.report.page import Page, Player, Section
+from harness.report.formats import count, gibibytes, joined, moment
+from harness.report.page import Page, Player, Section, said_once
 from harness.report.sections.accuracy import accuracy_section
+from harness.report.sections.again import again_section
 from harness.report.sections.conditions import (
-    again_section,
     conditions_section,
     failures_section,
 )
 from harness.report.sections.convergence import convergence_section
-from harness.report.sections.costs import costs_section, windows_section
+from harness.report.sections.costs import costs_section
+from harness.report.sections.gate import gate_banner, gate_section
 from harness.report.sections.inputs import inputs_section
 from harness.report.sections.overview import overview_section
 from harness.report.sections.parity import parity_section
 from harness.report.sections.reproduction import reproduction_section
 from harness.report.sections.speed import speed_section
 from harness.report.sections.story import Story
-from harness.report.sentences import joined, verdict_groups
+from harness.report.sections.windows import windows_section
+from harness.report.sentences import verdict_groups
 from harness.spec.events import Manifest, Run
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
+    gate_section,
     parity_section,
     speed_section,
     inputs_section,
@@ -55,10 +58,12 @@ def page_of(run: Run) -> Page:
         title=f"Level Field: {run.manifest.plan.suite}",
         subtitle=run.manifest.run,
         facts=_facts(run, judgement),
-        banners=banners(run, judgement, story.cast),
+        banners=(*gate_banner(run), *banners(run, judgement, story.cast)),
         verdicts=verdict_groups(run, judgement),
         overview=overview_section(story),
-        sections=tuple(found for section in SECTIONS if (found := section(story)) is not None),
+        sections=tuple(
+            said_once(found) for section in SECTIONS if (found := section(story)) is not None
+        ),
         players=players(story.cast, run.manifest.titles),
         question=question(run.manifest),
         again=shlex.join(("levelfield", "report", run.manifest.run)),
@@ -74,6 +79,9 @@ def question(manifest: Manifest) -> str:
     if len(manifest.cells) < 2 or not recipes:
         return ""
     plan = manifest.plan
+    if manifest.gate is not None:
+        who = joined(list(titles))
+        return f"Has {who} become slower, less accurate or wrong since {manifest.gate.base}?"
     if not plans_short_blocks(plan):
         who, what = joined(list(titles)), _in_words(recipes)
         if plan.long_trials:

@@ -45,6 +45,15 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.recipe.label}/{self._source}/{self.device}-{self.threads}t"
 
     @property
+    def series(self) -> str:
+        """The cell, whatever its version and variant: what a gate compares two of."""
+        stock = "-stock" if self.settings == "stock" else ""
+        return (
+            f"{self.recipe.label}/{self.framework}/{self.mode}/{self._source}/"
+            f"{self.device}-{self.threads}t{stock}"
+        )
+
+    @property
     def contender(self) -> str:
         """What sets this cell apart in its group: ``NAME-1.2.3/compiled``."""
         stock = "-stock" if self.settings == "stock" else ""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.spec.cells import Cell
+from harness.spec.gates import GateTerms
 from harness.spec.machine import Environment, Machine
 
 FORMAT_VERSION = 1
@@ -74,6 +75,8 @@ class Parity(Event, tag="parity", frozen=True, kw_only=True):
     oracle_losses: tuple[float | None, ...]
     hashes: Hashes
     expected_hashes: Hashes
+    losses_alone: bool = False
+    """Whether no more than the losses could be seen: of a script that stands by itself."""
 
 
 class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
@@ -285,6 +288,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     datasets: tuple[DatasetUsed, ...]
     worker_environment: dict[str, dict[str, str]]
     """Cell id → the environment variables that its workers got, with ``~`` for the home folder."""
+    harness: dict[str, str] = {}
+    """Versions of the harness's own Python and of NumPy, which computes the control kernel."""
+    gate: GateTerms | None = None
+    """What the run is judged by, where it is a gate."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,8 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """As ``Cell.variant``, where a run measures two revisions of one implementation."""
     tree: str = ""
     """The levelfield that its workers' own code comes from; empty: this one."""
+    script: str = ""
+    """A program that is measured in place of the adapter, see ``execution/script.py``."""
     role: Literal["framework", "oracle"] = "framework"
     """An ``oracle`` is what the others are held against; it is never ranked."""
     python: tuple[str, ...]
@@ -65,7 +67,8 @@ def read_implementation(folder: Path) -> Implementation:
     path = folder / "impl.toml"
     try:
         table = msgspec.toml.decode(path.read_bytes())
-        given = {**table, "name": folder.name, "folder": str(folder.resolve())}
+        own = {"name": folder.name, "folder": str(folder.resolve()), "variant": "", "tree": ""}
+        given = {**table, **own}
         implementation = record(given, Implementation)
     except FileNotFoundError:
         raise UsageError(

@@ -8,8 +8,7 @@ from harness.spec.cells import Input, Settings
 
 
 class FrameworkChoice(msgspec.Struct, frozen=True):
-    """``NAME``, ``NAME@1.2.3``, or ``NAME@PACKAGE==1.2.3`` for another package of its environment.
-    """
+    """``NAME``, ``NAME@1.2.3``, or ``NAME@PACKAGE==1.2.3`` for a package of its environment."""
 
     name: str
     version: str | None = None

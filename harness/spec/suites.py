@@ -44,6 +44,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     """Timed windows of each contender in a block."""
     window_steps: int = 20
     """Timed steps in a window, so many that a window takes 0.3 to 1 s."""
+    window_examples: int | None = None
+    """Of a window, in place of ``window_steps``, where a suite's batches differ in size."""
     overrides: dict[str, Override] = {}
     """Recipe → what is different for it, such as a batch that a CPU can train in a second."""
     aa: bool = True

@@ -1,5 +1,8 @@
 """Starts a worker: run by path, with ``python -I``, by a framework environment's interpreter.
 
+With a script's command line behind the two file descriptors, that script takes this process over,
+with them as its standard input and output; nothing of the suite is left in it then.
+
 It makes ``harness`` and ``impls`` importable without putting the folder that holds them on
 ``sys.path``: where they are installed beside other packages, those (another numpy, say) must stay
 invisible to the worker.
@@ -38,16 +41,22 @@ def die_with_parent() -> None:
 def main() -> int:
     """Serve the commands of the file descriptors given as arguments; the exit status."""
     die_with_parent()
+    commands, messages, *script = sys.argv[1:]
     # So do a loader's processes with their worker, even while the whole group is stopped.
     os.register_at_fork(after_in_child=die_with_parent)
     # The harness interrupts its workers itself; a Ctrl-C at the terminal reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if script:
+        # What was set above outlives this: prctl(2), signal(7).
+        os.dup2(int(commands), sys.stdin.fileno())
+        os.dup2(int(messages), sys.stdout.fileno())
+        os.execv(sys.executable, [sys.executable, *script])
     root = Path(__file__).resolve().parent.parent.parent
     for name in ("impls", "harness"):
         adopt(name, root / name)
     from harness.worker.session import serve
 
-    return serve(commands=int(sys.argv[1]), messages=int(sys.argv[2]))
+    return serve(commands=int(commands), messages=int(messages))
 
 
 if __name__ == "__main__":

@@ -197,3 +197,13 @@ def test_cells_are_compared_with_each_other_from_their_losses() -> None:
     (found,) = cross_deviations(msgspec.structs.replace(run, events=events))
     assert found.at_step_1 is None
     assert found.largest_at_steps_2_to_10 is None
+
+
+def test_where_only_losses_could_be_seen_they_are_the_proof():
+    whole = parity(cell("alpha"))
+    losses = tuple(each for each in whole.deviations if each.check == "loss")
+    alone = msgspec.structs.replace(whole, deviations=losses)
+    assert not parity_verdict(alone).passed
+    assert parity_verdict(msgspec.structs.replace(alone, losses_alone=True)).passed
+    too_few = msgspec.structs.replace(alone, deviations=losses[:9], losses_alone=True)
+    assert parity_verdict(too_few).failures == ("loss at step 10: not checked",)

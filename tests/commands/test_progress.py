@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from harness.commands.board import Standings
@@ -147,6 +148,42 @@ def test_a_block_without_the_reference_adds_nothing() -> None:
     standings.see(window(0, 0, 0.5))
     standings.finish()
     assert standings.board("", "").rows == [("Two", "200", "")]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the progress reads as the time, in seconds: its last number."""
+    times = [0.0]
+    monkeypatch.setattr("harness.commands.progress.time.monotonic", lambda: times[-1])
+    return times
+
+
+def test_a_run_that_goes_on_knows_how_much_is_left(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    plan = msgspec.structs.replace(MANIFEST.plan, looks=(10,))
+    progress = RunProgress(Console(), msgspec.structs.replace(MANIFEST, plan=plan))
+    progress.block(GROUP, 8, long=False)
+    for event in block(0, (2.0, 2.0)):
+        progress.see(event)
+    clock.append(120.0)
+    progress.see(finished(0, 8))
+    assert "block 8 of 10" in (shown := capsys.readouterr().err)
+    assert "; about 4 min left" in shown
+
+
+def test_whole_recipes_say_how_long_all_seeds_take(
+    capsys: pytest.CaptureFixture[str], clock: list[float]
+) -> None:
+    plan = msgspec.structs.replace(MANIFEST.plan, long_trials=True, seeds=(0, 1, 2), looks=(0,))
+    progress = RunProgress(Console(), msgspec.structs.replace(MANIFEST, plan=plan))
+    for number, left in ((0, "; about 20 min left"), (1, "; about 10 min left"), (2, "")):
+        progress.block(GROUP, number, long=True)
+        clock.append(clock[-1] + 600.0)
+        for event in block(3 * number, (2.0, 2.0)):
+            progress.see(event)
+        progress.see(msgspec.structs.replace(finished(3 * number, number), long=True))
+        assert capsys.readouterr().err.strip().endswith(f"(A/A) 100{left}")
 
 
 @pytest.mark.parametrize("terminal", [True, False])

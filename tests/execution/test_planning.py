@@ -9,6 +9,7 @@ from harness import paths
 from harness.errors import UsageError
 from harness.execution.planning import (
     Choice,
+    Installed,
     affordable_blocks,
     cells_of,
     chosen_implementations,
@@ -96,7 +97,10 @@ def test_a_mode_that_nobody_has_is_refused():
 
 
 def test_cells_and_groups():
-    versions = [(Choice(KNOWN["alpha"], None), "1"), (Choice(KNOWN["beta"], None), "2")]
+    versions = [
+        Installed(Choice(KNOWN["alpha"], None), "1"),
+        Installed(Choice(KNOWN["beta"], None), "2"),
+    ]
     modes = {"alpha": ["eager", "compiled"], "beta": ["eager"]}
     selection = Selection(settings=("matched", "stock"))
     recipes = [RECIPES["lenet-sgd"], RECIPES["lenet-adam"]]
@@ -118,16 +122,31 @@ def test_a_suite_may_change_a_recipe_and_its_windows():
     )
     recipes = chosen_recipes(suite, Selection(recipes=("lenet-sgd", "lenet-adam")), RECIPES)
     assert [one.label for one in recipes] == ["lenet-sgd+batch_size=16", "lenet-adam"]
-    versions = [(Choice(KNOWN["alpha"], None), "1")]
+    versions = [Installed(Choice(KNOWN["alpha"], None), "1")]
     cells = cells_of(recipes, versions, {"alpha": ["eager"]}, Selection(), "cpu", 2)
     changed, plain = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
     assert (changed.rounds, changed.window_steps) == (3, 2)
     assert (plain.rounds, plain.window_steps) == (None, None)
 
 
+def test_windows_of_so_many_examples_have_more_steps_where_batches_are_small():
+    recipe = RECIPES["lenet-sgd"]
+    cells = cells_of(
+        [recipe, recipe.overridden(batch_size=32)],
+        [Installed(Choice(KNOWN["alpha"], None), "1")],
+        {"alpha": ["eager"]},
+        Selection(),
+        "cpu",
+        2,
+    )
+    suite = msgspec.structs.replace(SUITE, window_examples=5120)
+    large, small = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    assert (large.window_steps, small.window_steps) == (20, 160)
+
+
 def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch():
     both = msgspec.structs.replace(KNOWN["beta"], inputs=("resident", "loader"))
-    versions = [(Choice(KNOWN["alpha"], None), "1"), (Choice(both, None), "2")]
+    versions = [Installed(Choice(KNOWN["alpha"], None), "1"), Installed(Choice(both, None), "2")]
     selection = Selection(inputs=("resident", "loader"), loader_workers=2)
     modes = {"alpha": ["eager"], "beta": ["eager"]}
     cells = cells_of([RECIPES["lenet-sgd"]], versions, modes, selection, "cpu", 2)

@@ -4,11 +4,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.report.charts import draw, thinned
+from harness.report.charts import MANY_IN_A_ROW, draw, some_of, thinned
 from harness.report.drawing import round_numbers
 from harness.report.figures import (
     Bar,
     Bars,
+    Box,
+    Boxes,
     Chart,
     Cloud,
     Curves,
@@ -34,6 +36,13 @@ def charts(name: str = NAME) -> Iterator[Chart]:
             Bar(label=name, style=STYLE, value=0.0, text="0", faint=True),
         ),
     )
+    yield Boxes(
+        unit="ms a step",
+        boxes=(
+            Box(label=name, style=STYLE, values=(20.0, 21.0, 25.0), text="21.0 ms"),
+            Box(label=name, style=STYLE, values=(), text="", faint=True),
+        ),
+    )
     yield Forest(
         unit="times as fast",
         band=(0.97, 1.03),
@@ -48,6 +57,9 @@ def charts(name: str = NAME) -> Iterator[Chart]:
         Line(label="published", style=None, x=(1.0,), y=(0.6,)),
     )
     yield Curves(unit="epochs", panels=(Panel(unit="accuracy", lines=lines),) * 2)
+    members = (((1.0, 2.0), (0.4, math.nan)),) * 2
+    faint = Line(label=name, style=STYLE, x=(1.0, 2.0), y=(1e-7, 0.0), members=members)
+    yield Curves(unit="step", panels=(Panel(unit="deviation", lines=(faint,), log=True),))
     yield Stack(unit="seconds", parts=("a", "b"), rows=((name, (1.0, 2.0)),))
     cloud = Cloud(
         label=name, style=STYLE, faint=False, x=(0.0, 1.0), y=(20.0, 21.0), flagged=(False, True)
@@ -57,9 +69,11 @@ def charts(name: str = NAME) -> Iterator[Chart]:
 
 def empty_charts() -> Iterator[Chart]:
     yield Bars(unit="", bars=())
+    yield Boxes(unit="", boxes=())
     yield Forest(unit="", band=(0.97, 1.03), floor=None, ratios=())
     yield Curves(unit="", panels=())
     yield Curves(unit="", panels=(Panel(unit="", lines=()),))
+    yield Curves(unit="", panels=(Panel(unit="", lines=(), log=True),))
     yield Stack(unit="", parts=("a",), rows=())
     yield Scatter(x_unit="", y_unit="", clouds=())
 
@@ -119,11 +133,19 @@ def _luminance(colour: str) -> float:
     [
         (0.44, 1.1, [0.5, 0.7, 1.0]),
         (0.9, 40, [1, 3, 10, 30]),
+        (10.4, 40, [15, 20, 30, 40]),
         (0.96, 1.04, [0.96, 0.98, 1.0, 1.02, 1.04]),
     ],
 )
 def test_ticks_are_round_numbers(low: float, high: float, expected: list[float]) -> None:
     assert round_numbers(low, high) == pytest.approx(expected)
+
+
+def test_of_many_values_a_row_shows_some_and_both_ends() -> None:
+    few = some_of([float(each) for each in range(10_000)])
+    assert len(few) == MANY_IN_A_ROW
+    assert (few[0], few[-1]) == (0.0, 9_999.0)
+    assert few[MANY_IN_A_ROW // 2] == pytest.approx(5_000, abs=50)
 
 
 def test_dots_that_would_cover_each_other_are_drawn_once() -> None:

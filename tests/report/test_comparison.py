@@ -81,3 +81,31 @@ def test_runs_without_anything_in_common_can_be_shown(
         ]
     )
     assert rows(page, "Examples/s, lenet-adam")["Keras (TensorFlow)"][0] == "—"
+
+
+def test_loaders_stand_apart_from_resident_input(tell: Callable[..., Run]) -> None:
+    run = tell(sources=("resident", "loader"), long_trials=False, blocks=5, looks=(5,))
+    page = comparison_of([renamed(tell(), "resident"), renamed(run, "both")])
+    assert rows(page, "Examples/s, lenet-sgd")["PyTorch"][0] != "—"
+    loader = rows(page, "Examples/s, lenet-sgd (loader input with 2 workers)")
+    assert [loader["PyTorch"][0], loader["PyTorch"][1] != "—"] == ["—", True]
+    assert len(page.players) == 3
+
+
+def test_contenders_that_differ_only_between_runs_have_names_of_their_own(
+    tell: Callable[..., Run],
+) -> None:
+    def run(name: str, **changes: object) -> Run:
+        manifest = tell(frameworks=("pytorch",), blocks=0, long_trials=False).manifest
+        cell = msgspec.structs.replace(manifest.cells[0], **changes)
+        group = msgspec.structs.replace(manifest.plan.groups[0], cells=(cell.id,))
+        plan = msgspec.structs.replace(manifest.plan, groups=(group,))
+        manifest = msgspec.structs.replace(manifest, cells=(cell,), plan=plan, run=name)
+        return Run(manifest=manifest, events=())
+
+    page = comparison_of([run("a"), run("b", mode="eager"), run("c", threads=4), run("d")])
+    assert [each.name for each in page.players] == [
+        "PyTorch (compiled, 2 threads)",
+        "PyTorch (eager, 2 threads)",
+        "PyTorch (compiled, 4 threads)",
+    ]

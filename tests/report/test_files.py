@@ -34,7 +34,10 @@ def test_a_report_is_a_page_a_document_and_figures(
             f"2025-10-09T09-33-20-cpu/{name}"
             for name in (
                 "comment.md",
+                "figures/distribution-1.svg",
                 "figures/epochs-1.svg",
+                "figures/memory-1.svg",
+                "figures/parity-1.svg",
                 "figures/phases-1.svg",
                 "figures/rates-1.svg",
                 "figures/ratios-1.svg",
@@ -57,7 +60,7 @@ def test_the_same_run_gives_the_same_bytes(tell: Callable[..., Run], tmp_path: P
 
 def test_a_newer_report_leaves_no_old_figures(tell: Callable[..., Run], tmp_path: Path) -> None:
     folder = write_report(tell(blocks=5, looks=(5,)), tmp_path).parent
-    write_report(tell(blocks=0, long_trials=False), tmp_path)
+    write_report(tell(blocks=0, long_trials=False, parity=False), tmp_path)
     assert list((folder / "figures").iterdir()) == []
 
 
@@ -116,7 +119,21 @@ def test_the_list_of_reports_is_as_long_as_there_are_reports(
     for each in found:
         assert f'href="{each.folder}/index.html"' in source
     assert source.count("PyTorch trains lenet-sgd 2.1×") == 2
-    assert source.count("Fastest first: PyTorch and Keras (TensorFlow)") == 4
+    # Of the comparison's two groups it is said once, with both titles.
+    assert source.count("Fastest first: PyTorch and Keras (TensorFlow)") == 3
+    title = "lenet-sgd on the CPU, run"
+    assert f"{title} older; {title} {run.manifest.run}" in source
+
+
+def test_reports_within_reports_are_listed_too(tell: Callable[..., Run], tmp_path: Path) -> None:
+    first = write_report(tell(blocks=0, long_trials=False), tmp_path).parent
+    first.rename(tmp_path / "example")
+    write_report(tell(blocks=0, long_trials=False), tmp_path / "example")
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    folders = [each.folder for each in read_headlines(tmp_path)]
+    assert sorted(folders) == ["example", "example/2025-10-09T09-33-20-cpu"]
+    source = write_index(tmp_path).read_text("utf-8")
+    assert 'href="example/2025-10-09T09-33-20-cpu/index.html"' in source
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ def interval(low: float, high: float, confidence: float = 0.995) -> Interval:
         (13412.4, "13,412"),
         (41.94, "41.9"),
         (0.03421, "0.0342"),
+        (9.9999, "10.0"),
+        (999.96, "1,000"),
         (0.0, "0"),
         (None, "—"),
         (math.nan, "—"),
@@ -70,7 +72,28 @@ def test_seconds(value: float | None, shown: str) -> None:
 def test_deviations_are_short_and_say_when_they_are_no_numbers() -> None:
     assert formats.deviation(3.14e-7) == "3.1e-7"
     assert formats.deviation(0.0) == "0"
+    assert formats.deviation(8.0) == "8.0"
+    assert formats.deviation(0.65) == "6.5e-1"
     assert formats.deviation(None) == "not finite"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.2, "1 second"),
+        (99, "99 seconds"),
+        (546, "9 minutes"),
+        (5_999, "100 minutes"),
+        (7_300, "2 hours"),
+    ],
+)
+def test_durations_are_said_as_an_estimate(value: float, shown: str) -> None:
+    assert formats.duration(value) == shown
+
+
+def test_ranges_of_counts() -> None:
+    assert formats.range_of_counts((5, 5), "block") == "5 blocks"
+    assert formats.range_of_counts((5, 3), "block") == "3 to 5 blocks"
 
 
 def test_p_values() -> None:

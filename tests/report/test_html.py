@@ -8,8 +8,10 @@ from typing import Any
 from harness.report import html
 from harness.report.files import write_report
 from harness.report.html import inline_svg, printable, with_classes
+from harness.report.palette import SERIES
 from harness.spec.events import Run
 
+BLUE = SERIES[0].light
 SCRIPT = (Path(html.__file__).parent / "templates" / "script.js").read_text("utf-8").rstrip("\n")
 
 
@@ -56,14 +58,14 @@ def test_what_others_wrote_stays_text(
 def test_inlined_figures_share_neither_ids_nor_colours_with_others() -> None:
     svg = (
         '<?xml version="1.0"?><svg width="1pt" height="2pt" viewBox="0 0 1 2">'
-        '<g id="axes_1"><defs><path id="m1"/></defs><use href="#m1" style="fill: #0072b2"/>'
-        '<g clip-path="url(#m1)"/><text>#0072b2 id="m1"</text></g></svg>'
+        f'<g id="axes_1"><defs><path id="m1"/></defs><use href="#m1" style="fill: {BLUE}"/>'
+        f'<g clip-path="url(#m1)"/><text>{BLUE} id="m1"</text></g></svg>'
     )
     assert inline_svg(svg, "rates-1") == (
         '<svg viewBox="0 0 1 2" aria-hidden="true">'
         '<g><defs><path id="rates-1-m1"/></defs>'
         '<use href="#rates-1-m1" style="fill: var(--series-1)"/>'
-        '<g clip-path="url(#rates-1-m1)"/><text>#0072b2 id="m1"</text></g></svg>'
+        f'<g clip-path="url(#rates-1-m1)"/><text>{BLUE} id="m1"</text></g></svg>'
     )
 
 

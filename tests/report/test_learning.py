@@ -12,6 +12,7 @@ from harness.analysis.curves import curves_by_cell
 from harness.analysis.verdicts import judge
 from harness.report.cast import cast_of
 from harness.report.charts import draw
+from harness.report.figures import Line
 from harness.report.sections.learning import (
     Learned,
     figure_by_epoch,
@@ -36,14 +37,26 @@ def seeds(tell: Callable[..., Run]) -> tuple[Story, Learned]:
     return told(tell(short_trials=False, seeds=(0, 1, 2), stuck=(1,)))
 
 
-def test_one_seed_is_a_line_and_several_a_line_in_a_band(
+def first_line(story: Story, learned: Learned) -> Line:
+    chart: Any = figure_by_epoch(story, story.cast.groups[0], learned).chart
+    line: Line = chart.panels[0].lines[0]
+    return line
+
+
+def test_one_seed_is_a_line_and_several_a_line_before_those_of_the_seeds(
     tell: Callable[..., Run], seeds: tuple[Story, Learned]
 ) -> None:
-    story, learned = told(tell(short_trials=False))
-    (line, *_) = figure_by_epoch(story, story.cast.groups[0], learned).chart.panels[0].lines  # type: ignore[union-attr]
-    assert (line.low, line.high) == ((), ())
-    story, learned = seeds
-    (line, *_) = figure_by_epoch(story, story.cast.groups[0], learned).chart.panels[0].lines  # type: ignore[union-attr]
+    line = first_line(*told(tell(short_trials=False)))
+    assert (line.low, line.high, line.members) == ((), (), ())
+    line = first_line(*seeds)
+    assert line.low == line.high == ()
+    assert len(line.members) == 3
+    assert line.members[1] == ((1, 2, 3, 4, 5), (0.1,) * 5)
+
+
+def test_many_seeds_are_a_line_in_a_band(tell: Callable[..., Run]) -> None:
+    line = first_line(*told(tell(short_trials=False, seeds=tuple(range(13)), stuck=(1,))))
+    assert line.members == ()
     assert line.low == (0.1,) * 5
     assert all(low <= y <= high for low, y, high in zip(line.low, line.y, line.high, strict=True))
     assert line.high[-1] > 0.7

@@ -45,8 +45,10 @@ def test_hostile_text_breaks_no_table(hostile_run: Run) -> None:
 
 def test_every_figure_has_words_in_its_place(tell: Callable[..., Run]) -> None:
     text = markdown(page_of(tell()))
-    assert text.count("![") == 6
-    assert "![Examples per second while training lenet-sgd; longer is faster.]" in text
+    assert text.count("![") == 9
+    assert (
+        "![Examples per second while training lenet-sgd; longer is faster. 95 % intervals" in text
+    )
 
 
 def test_the_comment_is_short_and_holds_every_verdict(tell: Callable[..., Run]) -> None:

@@ -8,7 +8,7 @@ from harness.report.figures import Curves, Line, Panel, Style
 from harness.report.html import inline_svg
 from harness.report.marks import attributes, mark, mark_panel, whose
 
-HOSTILE = '"\'><script>]]>&%#0072b2 id="m1" \U0001f600'
+HOSTILE = '"\'><script>]]>&%#00508f id="m1" \U0001f600'
 
 
 def test_a_mark_says_whose_a_thing_is() -> None:

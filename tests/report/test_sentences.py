@@ -82,8 +82,8 @@ def test_equivalence_shows_the_interval_that_it_rests_on(
 @pytest.mark.parametrize(
     ("needed", "way_out"),
     [
-        (24, "about 14 more blocks would settle it"),
-        (11, "about 1 more block would settle it"),
+        (24, "about 14 more blocks, 9 minutes, would settle it"),
+        (11, "about 1 more block, 39 seconds, would settle it"),
         (1001, "more than 1,000 blocks would be needed to settle it"),
     ],
 )
@@ -97,7 +97,7 @@ def test_an_inconclusive_pair_says_what_would_settle_it(
         interval=interval(0.97, 1.07),
         blocks_to_settle=needed,
     )
-    assert verdict_line(open_pair, cast).sentence == (
+    assert verdict_line(open_pair, cast, block_seconds=39.0).sentence == (
         f"MXNet Gluon against PyTorch on lenet-sgd is inconclusive at 1.020× [0.970, 1.070]: "
         f"{way_out}."
     )
@@ -127,6 +127,16 @@ def test_a_pair_without_numbers_is_named_with_its_reason(
     assert verdict_line(absent, cast).sentence.startswith("MXNet Gluon and PyTorch were not")
     doomed = verdict(**nothing, verdict="inconclusive", reason="aa_failed")
     assert "is inconclusive: the reference differed" in verdict_line(doomed, cast).sentence
+
+
+def test_what_else_differs_is_part_of_the_verdict(
+    cast: Cast, verdict: Callable[..., Verdict]
+) -> None:
+    clause = "the builds differ: torch +cu130 against +cpu"
+    assert verdict_line(verdict(confounders=(clause,)), cast).sentence == (
+        "PyTorch trains lenet-sgd 2.0× [1.9, 2.1] faster than MXNet Gluon. MXNet Gluon against "
+        f"PyTorch: {clause}."
+    )
 
 
 def test_stalls_stand_beside_the_verdict(cast: Cast, verdict: Callable[..., Verdict]) -> None:

@@ -165,6 +165,52 @@ def test_restless_blocks_and_odd_contenders_are_told(tell: Callable[..., Run]) -
     assert "Busy while waiting" in titles(page)
 
 
+def test_the_way_to_go_on_is_the_command_that_made_the_run(tell: Callable[..., Run]) -> None:
+    run = tell(finished=False)
+    command = ("levelfield", "reproduce", "--impl-dir", "mine", "--seeds", "3")
+    (banner,) = page_of(replace(run, manifest=replace(run.manifest, command=command))).banners
+    name = run.manifest.run
+    assert f"levelfield reproduce --resume {name} --impl-dir mine goes on with it." in banner.text
+
+
+def test_flags_are_told_with_their_rule_and_that_nothing_is_dropped(
+    tell: Callable[..., Run],
+) -> None:
+    text = markdown(page_of(tell(long_trials=False)))
+    assert "gave more than 2 % of the CPUs' time to others" in text
+    assert "was more than 10 % off" in text
+    assert "no block is ever dropped" in text
+    assert "No block was flagged, and none was dropped." in text
+
+
+def test_confounders_are_told_beside_the_verdict(tell: Callable[..., Run]) -> None:
+    run = tell(frameworks=("pytorch", "gluon"), long_trials=False)
+    first, other = run.manifest.cells
+    newer = replace(first, version="2.15.0")
+    known = replace(run.manifest.environments[0], package="torch")
+    environments = (
+        replace(known, packages={"torch": "2.14.1+cpu"}),
+        replace(known, packages={"torch": "2.15.0+cu130"}, version="2.15.0"),
+    )
+    group = replace(run.manifest.plan.groups[0], cells=(first.id, newer.id))
+    manifest = replace(
+        run.manifest,
+        cells=(first, newer),
+        environments=environments,
+        plan=replace(run.manifest.plan, groups=(group,)),
+    )
+    events = [
+        replace(event, cell=newer.id) if getattr(event, "cell", "") == other.id else event
+        for event in run.events
+    ]
+    (told,) = page_of(Run(manifest=manifest, events=events)).verdicts
+    assert told.lines[0].sentence.endswith(
+        "faster than PyTorch 2.15.0. PyTorch 2.15.0 against PyTorch 2.14.1: the builds differ: "
+        "torch +cu130 against +cpu."
+    )
+    assert [badge.label for badge in told.badges][-1] == "confounder"
+
+
 def test_two_recipes_have_two_of_everything(tell: Callable[..., Run], recipes: Any) -> None:
     page = page_of(tell(recipes=tuple(recipes.values()), blocks=5, looks=(5,)))
     assert [group.title for group in page.verdicts] == [

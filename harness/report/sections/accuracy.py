@@ -18,6 +18,7 @@ from harness.report.page import (
     Section,
     Table,
 )
+from harness.report.remarks import final_accuracies
 from harness.report.sections.learning import (
     Learned,
     figure_by_epoch,
@@ -59,6 +60,11 @@ def _group_blocks(story: Story, group: Group, learned: Learned) -> Iterator[Bloc
     if not learned:
         yield Paragraph(text="No long trial was finished.", tone="quiet")
         return
+    by_cell = {(group.name, cell): own for cell, own in learned.items()}
+    in_words = "" if story.has_seeds else final_accuracies(group, by_cell, story.cast)
+    if in_words:
+        yield Paragraph(text=in_words)
+        yield from _spread(story, group)
     yield Gallery(
         figures=(figure_by_epoch(story, group, learned), figure_by_seconds(story, group, learned))
     )
@@ -81,7 +87,6 @@ def _group_blocks(story: Story, group: Group, learned: Learned) -> Iterator[Bloc
         yield Details(summary="Every seed, epoch by epoch", blocks=(test, *training))
     else:
         yield test
-        yield from _spread(story, group)
     yield from _target_table(story, group)
     yield _cost_table(story, learned)
     if not story.has_seeds:

@@ -1,27 +1,32 @@
-"""Conditions: machine, versions, variables, data; what failed; how to make such a run again."""
+"""Conditions: machine, recipes, versions, variables, data; what failed."""
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
-from harness.report.formats import NOTHING, count, gibibytes, shortened
-from harness.report.page import Block, Code, Column, Datum, Details, Paragraph, Section, Table
+import msgspec
+
+from harness.report.formats import NOTHING, gibibytes, shortened
+from harness.report.page import (
+    Block,
+    Code,
+    Column,
+    Datum,
+    Details,
+    Paragraph,
+    Section,
+    Table,
+    facts_table,
+)
 from harness.report.sections.story import Story
-from harness.spec.cells import Cell
 from harness.spec.events import (
     Failure,
-    Hashes,
     Manifest,
-    Parity,
-    Plan,
     Skip,
-    TrialFinished,
-    TrialStarted,
 )
 from harness.spec.machine import Environment
+from harness.spec.recipes import Recipe
 
 
 def conditions_section(story: Story) -> Section:
@@ -32,6 +37,7 @@ def conditions_section(story: Story) -> Section:
         title="Machine and versions",
         blocks=(
             _machine_table(manifest),
+            _recipe_table(manifest),
             _framework_table(manifest),
             *_package_tables(manifest),
             _data_table(manifest),
@@ -61,95 +67,6 @@ def failures_section(story: Story) -> Section:
     return Section(id="failures", title="Failures and skips", blocks=tuple(blocks))
 
 
-def again_section(story: Story) -> Section:
-    """The command, what it was run with, and hashes of what was trained on."""
-    manifest = story.run.manifest
-    plan = manifest.plan
-    facts = [
-        ("Level Field", manifest.levelfield),
-        ("Commit of the implementations", manifest.git_commit or "not in a git checkout"),
-        ("Suite", plan.suite),
-        *(_short_trials(plan) if story.is_timed else ()),
-        ("Lead-in", count(plan.lead_in_steps, "step")),
-        ("Seed", f"{plan.seed}"),
-    ]
-    if plan.long_trials and plan.seeds:
-        facts.append(("Seeds of long trials", ", ".join(f"{seed}" for seed in plan.seeds)))
-    return Section(
-        id="reproduce",
-        title="Do it again",
-        lead="The command that makes such a run, and hashes of what the workers really used.",
-        blocks=(
-            Code(text=shlex.join(manifest.command)),
-            _command_table(story),
-            _facts_table("Plan", facts),
-            Details(summary="Hashes", blocks=(_hash_table(story),)),
-        ),
-    )
-
-
-def _command_table(story: Story) -> Table:
-    """How each cell is measured again by itself."""
-    return Table(
-        caption="One cell at a time",
-        columns=(Column("Contender"), Column("Command")),
-        rows=tuple(
-            (
-                story.contender(cell.id),
-                Datum(shlex.join(cell_command(cell, story.run.manifest)), code=True),
-            )
-            for cell in story.run.manifest.cells
-        ),
-        note="A contender by itself has nobody to be compared with: it shows rates and curves.",
-    )
-
-
-def cell_command(cell: Cell, manifest: Manifest) -> list[str]:
-    """The command that measures ``cell`` again, as in the run of ``manifest``."""
-    given = list(manifest.command)
-    folders = [each for flag, each in pairwise(given) if flag == "--impl-dir"]
-    changes = [each.partition("=") for each in cell.recipe.overrides]
-    options = [
-        ("-f", f"{cell.framework}@{cell.version}"),
-        ("-r", cell.recipe.name),
-        *((f"--{name}", value) for name, _, value in changes),
-        ("--mode", cell.mode),
-        ("--input", cell.input),
-        *([("--loader-workers", f"{cell.loader_workers}")] if cell.loader_workers else []),
-        ("--device", cell.device),
-        ("--threads", f"{cell.threads}"),
-        ("--settings", cell.settings),
-        ("--seed", f"{manifest.plan.seed}"),
-        *(("--impl-dir", folder) for folder in folders),
-    ]
-    return ["levelfield", "run", manifest.plan.suite, *(word for each in options for word in each)]
-
-
-def _short_trials(plan: Plan) -> Iterator[tuple[str, str]]:
-    """How short trials were looked at; groups with other windows than the plan's by name."""
-    looks = " and ".join(f"{look}" for look in plan.looks)
-    yield "Looks", f"after {looks} blocks"
-    usual = (plan.rounds, plan.window_steps)
-    yield "Block", _block_in_words(*usual)
-    for group in plan.groups:
-        rounds = plan.rounds if group.rounds is None else group.rounds
-        steps = plan.window_steps if group.window_steps is None else group.window_steps
-        if (rounds, steps) != usual:
-            yield f"Block of {group.title or group.name}", _block_in_words(rounds, steps)
-
-
-def _block_in_words(rounds: int, steps: int) -> str:
-    return f"{count(rounds, 'round')} of {count(steps, 'timed step')}"
-
-
-def _facts_table(caption: str, facts: list[tuple[str, str]]) -> Table:
-    return Table(
-        caption=caption,
-        columns=(Column("What"), Column("Value")),
-        rows=tuple((Datum(label, "quiet"), Datum(value)) for label, value in facts),
-    )
-
-
 def _machine_table(manifest: Manifest) -> Table:
     machine = manifest.machine
     facts = [
@@ -163,7 +80,44 @@ def _machine_table(manifest: Manifest) -> Table:
         *([("Driver", machine.driver)] if machine.driver else []),
         ("Fingerprint", machine.fingerprint),
     ]
-    return _facts_table("Machine", facts)
+    return facts_table("Machine", facts)
+
+
+def _recipe_table(manifest: Manifest) -> Table:
+    """What is trained: everything that is matched between contenders."""
+    recipes = dict.fromkeys(cell.recipe for cell in manifest.cells)
+    return Table(
+        caption="Recipes",
+        columns=(
+            Column("Recipe"),
+            Column("Model"),
+            Column("Dataset"),
+            Column("Batch", number=True),
+            Column("Epochs", number=True),
+            Column("Initial weights"),
+            Column("Optimizer"),
+        ),
+        rows=tuple(
+            (
+                Datum(recipe.label, strong=True),
+                Datum(recipe.model),
+                Datum(recipe.dataset),
+                Datum(f"{recipe.batch_size:,}"),
+                Datum(f"{recipe.epochs:,}"),
+                Datum(recipe.init),
+                Datum(_optimizer_in_words(recipe)),
+            )
+            for recipe in recipes
+        ),
+    )
+
+
+def _optimizer_in_words(recipe: Recipe) -> str:
+    """``SGD, learning rate 0.9``; constants that are 0 do nothing and are left out."""
+    constants = msgspec.structs.asdict(recipe.optimizer)
+    named = [f"{name.replace('_', ' ')} {value:g}" for name, value in constants.items() if value]
+    kind = type(recipe.optimizer).__name__
+    return ", ".join((kind if kind == "Adam" else kind.upper(), *named))
 
 
 def _framework_table(manifest: Manifest) -> Table:
@@ -297,39 +251,4 @@ def _failure_table(story: Story, failures: list[Failure]) -> Table:
             )
             for event in failures
         ),
-    )
-
-
-def _hash_table(story: Story) -> Table:
-    started = {event.trial: event for event in story.run.events if isinstance(event, TrialStarted)}
-    seen: dict[tuple[str, str, Hashes], None] = {}
-    for event in story.run.events:
-        if isinstance(event, Parity):
-            seen[event.cell, "parity", event.hashes] = None
-        elif isinstance(event, TrialFinished) and event.trial in started:
-            trial = started[event.trial]
-            cell = story.cast.member(trial.cell).cell
-            kind = f"long trial, seed {trial.seed}" if trial.long else "short trial"
-            kind += f", {cell.input}" if cell and cell.input == "loader" else ""
-            seen[trial.cell, kind, event.hashes] = None
-    return Table(
-        caption="SHA-256, first 12 digits",
-        columns=(
-            Column("Contender"),
-            Column("Of"),
-            Column("Data"),
-            Column("Weights"),
-            Column("Order"),
-        ),
-        rows=tuple(
-            (
-                story.contender(cell),
-                Datum(kind),
-                Datum(shortened(hashes.data)),
-                Datum(shortened(hashes.weights)),
-                Datum(shortened(hashes.order) if hashes.order else "the loader's own"),
-            )
-            for cell, kind, hashes in seen
-        ),
-        note="Contenders whose hashes differ within a block are never compared.",
     )

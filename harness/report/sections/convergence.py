@@ -10,9 +10,9 @@ from harness.analysis.convergence import (
     Convergence,
     convergences,
 )
-from harness.report.accuracy_sentences import TONES, convergence_lines, convergence_word
+from harness.report.accuracy_sentences import TONES, convergence_word
 from harness.report.formats import NOTHING, p_value
-from harness.report.page import Block, Column, Datum, Items, Paragraph, Section, Table
+from harness.report.page import Block, Column, Datum, Paragraph, Section, Table
 from harness.report.sections.story import Story
 from harness.report.spreads import points, points_bounds
 
@@ -42,7 +42,6 @@ def convergence_section(story: Story) -> Section | None:
 
 
 def _pair_blocks(story: Story, own: list[Convergence]) -> Iterator[Block]:
-    yield Items(items=tuple(each.sentence for each in convergence_lines(own, story.cast)))
     yield Table(
         caption=f"Test accuracy after epoch {own[0].epoch or NOTHING}, differences in points",
         columns=(

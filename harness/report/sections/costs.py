@@ -1,22 +1,28 @@
-"""Costs: phases, memory and threads of each contender, and every timed window."""
+"""Costs: phases, memory and threads of each contender."""
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from harness.analysis.trials import Block as MeasuredBlock
 from harness.analysis.trials import Trial, finished_blocks
-from harness.report.figures import Cloud, Scatter, Stack
+from harness.report.figures import Bar, Bars, Stack
 from harness.report.formats import NOTHING, count, mebibytes, number, percent, seconds
-from harness.report.page import Block, Column, Datum, Download, Figure, Paragraph, Section, Table
+from harness.report.page import (
+    Block,
+    Column,
+    Datum,
+    Figure,
+    Gallery,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+)
 from harness.report.sections.story import Story
-from harness.spec.events import Group, Window
-
-MOST_RAW_WINDOWS = 5_000
-"""Half a megabyte of page; more are left to the run's own files."""
+from harness.spec.events import Group
 
 PHASES = (
     "spawn",
@@ -50,31 +56,6 @@ def costs_section(story: Story) -> Section | None:
     )
 
 
-def windows_section(story: Story) -> Section | None:
-    """Every timed window of the short trials; nothing where none were planned."""
-    if not story.is_timed:
-        return None
-    blocks: list[Block] = []
-    finished = finished_blocks(story.run, long=False)
-    total = sum(len(trial.windows) for block in finished for trial in block.trials)
-    for group in story.cast.groups:
-        own = [each for each in finished if each.group == group.name]
-        blocks += story.heading(group)
-        if any(trial.windows for block in own for trial in block.trials):
-            blocks.append(_windows_figure(story, group, own))
-            blocks.append(_raw_windows(story, group, own, few=total <= MOST_RAW_WINDOWS))
-            blocks += _flags_table(story, group)
-        else:
-            blocks.append(Paragraph(text="No block of short trials was finished.", tone="quiet"))
-    return Section(
-        id="windows",
-        title="Windows",
-        lead="Each dot is one timed window. A trend, a jump or two bands tell more about the "
-        "machine than any mean.",
-        blocks=tuple(blocks),
-    )
-
-
 def _cost_blocks(
     story: Story, group: Group, finished: Sequence[Sequence[MeasuredBlock]]
 ) -> Iterator[Block]:
@@ -92,7 +73,13 @@ def _cost_blocks(
         yield Paragraph(text="No trial was finished.", tone="quiet")
         return
     which = "a long trial" if long else "a short trial"
-    yield _phases_figure(story, group, chosen, which)
+    yield Gallery(
+        figures=(
+            _phases_figure(story, group, chosen, which),
+            _memory_figure(story, group, [*short, *long]),
+        )
+    )
+    yield Items(items=tuple(_phases_in_words(story, trial) for trial in chosen))
     yield _phases_table(story, chosen, which)
     yield _usage_table(story, group, [*short, *long])
 
@@ -125,6 +112,43 @@ def _phases_figure(story: Story, group: Group, chosen: Sequence[Trial], which: s
     )
 
 
+def _memory_figure(story: Story, group: Group, trials: Sequence[Trial]) -> Figure:
+    peaks: defaultdict[str, int] = defaultdict(int)
+    for trial in trials:
+        cell = trial.started.cell
+        peaks[cell] = max(peaks[cell], trial.finished.peak_memory_bytes)
+    return Figure(
+        name=f"memory-{story.cast.number(group)}",
+        caption=f"Peak memory of a worker, {story.cast.label(group)}: the largest of its trials, "
+        "interpreter and libraries with it.",
+        chart=Bars(
+            unit="MiB of memory",
+            bars=tuple(
+                Bar(
+                    label=story.cast.name(cell),
+                    style=story.cast.style(cell),
+                    value=peak / 2**20,
+                    text=number(peak / 2**20),
+                )
+                for cell, peak in peaks.items()
+            ),
+        ),
+    )
+
+
+def _phases_in_words(story: Story, trial: Trial) -> str:
+    """Where its seconds go, in order of size: ``A: 27.7 s, of which training 78 %, import 8 %``."""
+    phases = {name: trial.finished.phases.get(name, 0.0) for name in PHASES}
+    total = math.fsum(phases.values())
+    if total <= 0:
+        return f"{story.cast.name(trial.started.cell)}: nothing was recorded."
+    shares = {name: round(100 * length / total) for name, length in phases.items()}
+    large = sorted((name for name in PHASES if shares[name] > 1), key=lambda name: -phases[name])
+    parts = [f"{name.replace('_', ' ')} {shares[name]} %" for name in large]
+    name = story.cast.name(trial.started.cell)
+    return f"{name}: {seconds(total)} in all; {', '.join(parts)}."
+
+
 def _phases_table(story: Story, chosen: Sequence[Trial], which: str) -> Table:
     names = [Column(phase.replace("_", " ").capitalize(), number=True) for phase in PHASES]
     return Table(
@@ -155,130 +179,39 @@ def _usage_table(story: Story, group: Group, trials: Sequence[Trial]) -> Table:
     rows = []
     for cell, peaks in memory.items():
         known, rate = story.cast.member(cell).cell, rates.get(cell)
+        used = (
+            Datum(number(rate.effective_threads) if rate else NOTHING),
+            Datum(percent(rate.waiting_cpu_share) if rate else NOTHING),
+        )
         rows.append(
             (
                 story.contender(cell),
                 Datum(mebibytes(max(peaks))),
                 Datum(count(len(peaks), "trial")),
-                Datum(number(rate.effective_threads) if rate else NOTHING),
                 Datum(f"{known.threads}" if known else NOTHING),
-                Datum(", ".join(f"{name} {n}" for name, n in libraries[cell].items()) or NOTHING),
-                Datum(percent(rate.waiting_cpu_share) if rate else NOTHING),
+                Datum(_libraries_in_words(libraries[cell])),
+                *(used if rates else ()),
             )
         )
+    in_windows = Column("Effective threads", number=True), Column("CPU while waiting", number=True)
+    waiting = " CPU while waiting: share of one CPU used while others had their turn."
     return Table(
         caption="Memory and threads",
         columns=(
             Column("Contender"),
             Column("Peak memory", number=True),
             Column("Largest of", number=True),
-            Column("Effective threads", number=True),
-            Column("Set", number=True),
+            Column("Threads set", number=True),
             Column("As libraries report"),
-            Column("CPU while waiting", number=True),
+            *(in_windows if rates else ()),
         ),
         rows=tuple(rows),
         note="Peak memory is the worker's peak resident set, its interpreter and libraries with "
-        "it. CPU while waiting: share of one CPU used while others had their turn.",
+        f"it.{waiting if rates else ''}",
     )
 
 
-def _windows_figure(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> Figure:
-    flagged = {flag.block for flag in story.judgement.block_flags if flag.group == group.name}
-    windows: defaultdict[tuple[str, bool], list[tuple[Window, bool]]] = defaultdict(list)
-    for block in blocks:
-        for trial in block.trials:
-            windows[trial.started.cell, trial.started.twin] += [
-                (window, block.block in flagged)
-                for window in trial.windows
-                if window.steps and window.wall_seconds > 0
-            ]
-    began = min((window.at for own in windows.values() for window, _ in own), default=0.0)
-    clouds = tuple(
-        Cloud(
-            label=story.cast.name(cell, twin=twin),
-            style=story.cast.style(cell),
-            faint=twin,
-            x=tuple((window.at - began) / 60 for window, _ in own),
-            y=tuple(window.wall_seconds / window.steps * 1000 for window, _ in own),
-            flagged=tuple(mark for _, mark in own),
-        )
-        for (cell, twin), own in windows.items()
-    )
-    return Figure(
-        name=f"windows-{story.cast.number(group)}",
-        caption=f"Milliseconds a step of every window, {story.cast.label(group)}; lower is faster.",
-        chart=Scatter(x_unit="minutes", y_unit="ms a step", clouds=clouds),
-    )
-
-
-def _raw_windows(
-    story: Story, group: Group, blocks: Sequence[MeasuredBlock], *, few: bool
-) -> Block:
-    """Every window as a line of CSV, where the run has so few that a page can hold them."""
-    lines = [
-        (
-            block.block,
-            trial.started.cell,
-            int(trial.started.twin),
-            window.round,
-            window.position,
-            window.at,
-            window.steps,
-            window.examples,
-            window.wall_seconds,
-            window.cpu_seconds,
-            window.steal_seconds,
-        )
-        for block in blocks
-        for trial in block.trials
-        for window in trial.windows
-    ]
-    place = f"results/runs/{story.run.manifest.run}/trials.jsonl"
-    if not few:
-        return Paragraph(
-            text=f"{count(len(lines), 'window')}: too many for a page; {place} has them.",
-            tone="quiet",
-        )
-    heads = (
-        "block,cell,twin,round,position,at_unix_seconds,steps,examples,wall_seconds,cpu_seconds,"
-        "steal_seconds"
-    )
-    buffer = io.StringIO()
-    buffer.write(heads + "\n")
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
-    return Download(
-        file=f"windows-{story.cast.number(group)}.csv",
-        text=f"Raw values of {count(len(lines), 'window')}, CSV",
-        csv=buffer.getvalue(),
-    )
-
-
-def _flags_table(story: Story, group: Group) -> Iterator[Block]:
-    flags = [flag for flag in story.judgement.block_flags if flag.group == group.name]
-    if not flags:
-        yield Paragraph(text="No block was flagged.", tone="quiet")
-        return
-    kinds = {
-        "steal": "CPU time that the hypervisor gave to others",
-        "control": "fixed matrix product, off the run's median by",
-    }
-    yield Table(
-        caption="Flagged blocks",
-        columns=(
-            Column("Block", number=True),
-            Column("What"),
-            Column("Value", number=True),
-            Column("Limit", number=True),
-        ),
-        rows=tuple(
-            (
-                Datum(f"{flag.block}"),
-                Datum(kinds[flag.kind]),
-                Datum(percent(flag.value), "doubt"),
-                Datum(percent(flag.limit), "quiet"),
-            )
-            for flag in flags
-        ),
-        note="Flagged blocks are shown, and they count.",
-    )
+def _libraries_in_words(threads: Mapping[str, int]) -> str:
+    """``openblas 2, openmp 2``: the kind of each library, not the file that it was read from."""
+    found = dict.fromkeys(f"{name.split(' ')[0]} {number}" for name, number in threads.items())
+    return ", ".join(found) or NOTHING

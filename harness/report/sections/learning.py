@@ -18,6 +18,8 @@ from harness.spec.recipes import Published
 
 Learned = Mapping[str, Sequence[Curve]]
 """Cell id → its curves, one a seed."""
+MOST_SHOWN = 12
+"""Seeds up to which each has a line of its own; of more, a band says from where to where."""
 Points = Sequence[tuple[float, float | None]]
 """Places and values of one curve."""
 
@@ -197,7 +199,8 @@ def _over_seeds(story: Story, cell: str, of_seeds: Sequence[Points]) -> Line:
     # Trials of one cell are of one length; where one is shorter, what all have is drawn.
     columns = list(zip(*of_seeds, strict=False))
     known = [[y for _, y in column if y is not None] for column in columns]
-    several = len(of_seeds) > 1
+    several = len(of_seeds) > MOST_SHOWN
+    members = of_seeds if 1 < len(of_seeds) <= MOST_SHOWN else ()
     return Line(
         label=story.marked_name(cell),
         style=story.cast.style(cell),
@@ -205,12 +208,18 @@ def _over_seeds(story: Story, cell: str, of_seeds: Sequence[Points]) -> Line:
         y=tuple(median(values) if values else math.nan for values in known),
         low=tuple(min(values, default=math.nan) for values in known) if several else (),
         high=tuple(max(values, default=math.nan) for values in known) if several else (),
+        members=tuple(
+            (tuple(x for x, _ in each), tuple(_drawable(y) for _, y in each)) for each in members
+        ),
     )
 
 
 def _caption(learned: Learned) -> str:
-    if any(len(curves) > 1 for curves in learned.values()):
+    seeds = max(map(len, learned.values()))
+    if seeds > MOST_SHOWN:
         return " Lines are medians over seeds, bands go from the lowest seed to the highest."
+    if seeds > 1:
+        return f" Faint: each of {seeds} seeds; bold: the median."
     return " Curves that coincide are drawn one inside the other."
 
 

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.trials import finished_blocks
-from harness.report.formats import NOTHING, accuracy, deviation, mebibytes, number
+from harness.report.formats import (
+    NOTHING,
+    accuracy,
+    deviation,
+    mebibytes,
+    number,
+    range_of_counts,
+)
 from harness.report.page import Block, Column, Datum, Details, Section, Table
 from harness.report.sections.reproduction import inside_in_words
 from harness.report.sections.story import Story
@@ -39,7 +46,6 @@ def _rates(story: Story) -> Iterator[Block]:
     if not rates or len(story.cast.groups) < MANY_GROUPS:
         return
     blocks = {each.group: each.blocks for each in story.judgement.groups}
-    few, most = min(blocks.values()), max(blocks.values())
     settled = any(each.verdict for each in story.judgement.verdicts)
 
     def rate(cell: str) -> Datum:
@@ -49,12 +55,11 @@ def _rates(story: Story) -> Iterator[Block]:
             return Datum("not comparable", "bad")
         return Datum(number(rates[cell]))
 
-    number_of_blocks = f"{few}" if few == most else f"{few} to {most}"
     yield _matrix(
         story,
         "Examples per second",
         rate,
-        note=f"Blocks of each recipe: {number_of_blocks}. "
+        note=f"Each recipe: {range_of_counts(blocks.values(), 'block')}. "
         + (
             "The verdicts below say which differences are larger than the noise."
             if settled
@@ -101,14 +106,14 @@ def _reproduced(story: Story) -> Iterator[Block]:
                     ],
                 ),
                 *(_final(story, group, seat, by_cell) for seat in seats),
-                Datum(f"{max(len(each.seeds) for each in own)}"),
                 Datum(f"{own[0].epochs[-1].epoch}"),
             )
         )
     sizes = {each.published.whole_batches_of for each in found if each.published} - {None}
+    seeds = range_of_counts((len(each.seeds) for each in found), "seed")
     note = (
-        "Median over seeds, in brackets the lowest and the highest. Reproduced: inside the 95 % "
-        "prediction interval for one new run."
+        f"Median over {seeds}, in brackets the lowest and the highest. "
+        "Reproduced: inside the 95 % prediction interval for one new run."
     )
     if sizes:
         note += (
@@ -122,7 +127,6 @@ def _reproduced(story: Story) -> Iterator[Block]:
             Column("Published", number=True),
             Column("Reproduced"),
             *(Column(seat.title, number=True) for seat in seats),
-            Column("Seeds", number=True),
             Column("Epochs", number=True),
         ),
         rows=tuple(rows),

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 
 from harness.analysis.parity import ParityResult, cross_deviations
-from harness.report.formats import NOTHING, deviation
-from harness.report.page import Block, Column, Datum, Details, Items, Paragraph, Section, Table
+from harness.report.figures import Curves, Line, Panel
+from harness.report.formats import NOTHING, deviation, joined
+from harness.report.page import (
+    Block,
+    Column,
+    Datum,
+    Details,
+    Figure,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+)
 from harness.report.sections.story import Story
 from harness.spec.events import Deviation, Group, Parity
 from harness.spec.recipes import Tolerances
 
+LAX = 0.5
+"""A tolerance from which on a check proves nothing: half of the value itself may be off."""
+
 
 def parity_section(story: Story) -> Section:
     """Each cell against the oracle, then cells against each other."""
-    blocks: list[Block] = [_tolerances(story)]
+    blocks: list[Block] = []
     for group in story.cast.groups:
         blocks += [*story.heading(group), *_group_blocks(story, group)]
+    blocks.append(Details(summary="Tolerances of each recipe", blocks=(_tolerances(story),)))
     return Section(
         id="parity",
         title="Parity",
@@ -90,6 +106,7 @@ def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
         "implementation's own, and its proof is against that one. Dropout is off: random masks "
         "cannot be matched.",
     )
+    yield from _lax(story, group)
     failures = [
         f"{story.cast.name(result.cell)}: {failure}."
         for result in results
@@ -97,10 +114,75 @@ def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
     ]
     if failures:
         yield Items(items=tuple(failures), tone="bad")
+    yield from _figure(story, group, proofs)
     yield from _remainder(story, group)
     yield Details(
         summary="All checks",
         blocks=tuple(_all_checks(story, proofs[cell]) for cell in group.cells if cell in proofs),
+    )
+
+
+def _lax(story: Story, group: Group) -> Iterator[Paragraph]:
+    """Which checks prove nothing, because their tolerance lets everything through."""
+    recipe = story.cast.recipe(group)
+    allowed = recipe.tolerances if recipe else Tolerances()
+    checks = {
+        "the forward pass": allowed.forward,
+        "the weights after step 1": allowed.step_1,
+        "the losses of steps 2–10": allowed.steps_2_to_10,
+    }
+    lax = [name for name, tolerance in checks.items() if tolerance >= LAX]
+    if lax:
+        yield Paragraph(
+            text=f"Of {joined(lax)} nothing is proven here: a tolerance near 1 lets everything "
+            "through.",
+            tone="doubt",
+        )
+
+
+def _figure(story: Story, group: Group, proofs: Mapping[str, Parity]) -> Iterator[Figure]:
+    """How far each contender's losses are from the oracle's, step by step."""
+    losses = {
+        cell: [each for each in proofs[cell].deviations if each.check == "loss"]
+        for cell in group.cells
+        if cell in proofs
+    }
+    allowed = {each.step: each.tolerance for own in losses.values() for each in own}
+    values = [each.value for own in losses.values() for each in own]
+    if not any(values):
+        return
+    same = " Where a loss is the oracle's to the last digit, nothing is drawn."
+    yield Figure(
+        name=f"parity-{story.cast.number(group)}",
+        caption="How far the loss of each step of the proof is from the oracle's, "
+        f"{story.cast.label(group)}; above the tolerance is not comparable."
+        + (same if 0 in values else ""),
+        chart=Curves(
+            unit="step of the proof",
+            panels=(
+                Panel(
+                    unit="relative deviation",
+                    log=True,
+                    lines=(
+                        *(
+                            Line(
+                                label=story.cast.name(cell),
+                                style=story.cast.style(cell),
+                                x=tuple(float(each.step) for each in own),
+                                y=tuple(each.value or math.nan for each in own),
+                            )
+                            for cell, own in losses.items()
+                        ),
+                        Line(
+                            label="tolerance",
+                            style=None,
+                            x=tuple(map(float, allowed)),
+                            y=tuple(allowed.values()),
+                        ),
+                    ),
+                ),
+            ),
+        ),
     )
 
 

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from harness.analysis.judgement import GroupJudgement, Rate, Verdict
 from harness.analysis.protocol import EQUIVALENT_WITHIN
 from harness.report.figures import Bar, Bars, Forest, Ratio
-from harness.report.formats import NOTHING, bounds, level, number, p_value, times, wide_bounds
+from harness.report.formats import (
+    NOTHING,
+    bounds,
+    count,
+    level,
+    number,
+    p_value,
+    range_of_counts,
+    times,
+    wide_bounds,
+)
 from harness.report.page import (
     Block,
     Column,
@@ -20,8 +30,9 @@ from harness.report.page import (
     Table,
     Tone,
 )
+from harness.report.remarks import noise_floor_in_words, ratio_in_words
 from harness.report.sections.story import Story
-from harness.report.sentences import TONES, noise_floor_in_words, ratio_in_words, shown_interval
+from harness.report.sentences import TONES, shown_interval
 from harness.spec.events import Group
 
 
@@ -39,9 +50,11 @@ def speed_section(story: Story) -> Section | None:
     return Section(
         id="speed",
         title="Speed",
-        lead="Timed windows of training steps only: staging, evaluation and start-up are outside. "
+        lead="Timed windows of training steps only: evaluation and start-up are outside, and with "
+        "resident input the batches lie on the device before the clock starts. "
         "Contenders took turns, window by window, so the ratio of a pair is known better than "
-        "either rate, and the intervals of two rates may overlap though their ratio is clear.",
+        "either rate, and the intervals of two rates may overlap though their ratio is clear. All "
+        "pairs of a run are one family: p is two-sided and adjusted by Holm's method within it.",
         blocks=tuple(blocks),
     )
 
@@ -64,7 +77,7 @@ def _group_blocks(story: Story, group: Group, judged: GroupJudgement) -> Iterato
 
 def _rates_figure(story: Story, group: Group, rates: list[Rate]) -> Figure:
     bars = Bars(
-        unit="examples/s (95 % interval)",
+        unit="examples/s",
         bars=tuple(
             Bar(
                 label=story.marked_name(rate.cell, twin=rate.twin),
@@ -78,9 +91,12 @@ def _rates_figure(story: Story, group: Group, rates: list[Rate]) -> Figure:
             for rate in rates
         ),
     )
+    over = range_of_counts((rate.blocks for rate in rates), "block")
+    several = any(rate.interval for rate in rates)
     return Figure(
         name=f"rates-{story.cast.number(group)}",
-        caption=f"Examples per second while training {story.cast.label(group)}; longer is faster.",
+        caption=f"Examples per second while training {story.cast.label(group)}; longer is faster. "
+        f"{'95 % intervals over' if several else 'Over'} {over}.",
         chart=bars,
     )
 
@@ -113,10 +129,13 @@ def _ratios_figure(
         ),
     )
     floor_caption = "; dashed: the A/A interval of the reference" if floor else ""
+    over = range_of_counts((each.blocks for each in chosen), "block")
+    levels = dict.fromkeys(level(each) for each in map(shown_interval, chosen) if each)
+    intervals = f"{' and '.join(levels)} intervals over" if levels else "Over"
     return Figure(
         name=f"ratios-{story.cast.number(group)}",
         caption=f"Ratio of rates, {story.cast.label(group)}; right of 1 is faster. Shaded: within "
-        f"±3 %{floor_caption}.",
+        f"±3 %{floor_caption}. {intervals} {over}.",
         chart=forest,
     )
 
@@ -130,31 +149,26 @@ def _rates_table(story: Story, rates: list[Rate]) -> Table:
             Column("95 % interval", number=True),
             Column("Blocks", number=True),
             Column("By total time", number=True),
-            Column("Standing"),
         ),
         rows=tuple(
             (
-                story.contender(rate.cell, twin=rate.twin),
+                story.contender(rate.cell, twin=rate.twin, marked=True),
                 Datum(number(rate.examples_per_second), strong=True),
                 Datum(wide_bounds(rate.interval) if rate.interval else NOTHING),
                 Datum(f"{rate.blocks:,}"),
                 Datum(number(rate.examples_per_second_by_total_time)),
-                _standing(story, rate),
             )
             for rate in rates
         ),
         note="Examples/s: geometric mean over blocks of each block's median window. By total time: "
-        "all examples ÷ all seconds; a contender that stalls now and then is lower there.",
+        "all examples ÷ all seconds; a contender that stalls now and then is lower there. A second "
+        "copy is the reference contender once more, for the noise floor (A/A).",
     )
 
 
-def _standing(story: Story, rate: Rate) -> Datum:
-    if story.is_barred(rate.cell):
-        return Datum("not comparable", "bad")
-    return Datum("noise floor (A/A)", "quiet") if rate.twin else Datum("contender")
-
-
 def _pairs_table(story: Story, verdicts: list[Verdict], judged: GroupJudgement) -> Table:
+    floor = judged.noise_floor
+    over = f" over {count(floor.blocks, 'block')}" if floor else ""
     return Table(
         caption="Pairs",
         columns=(
@@ -169,8 +183,7 @@ def _pairs_table(story: Story, verdicts: list[Verdict], judged: GroupJudgement) 
             Column("Verdict"),
         ),
         rows=tuple(_pair_row(story, each) for each in verdicts),
-        note=f"Noise floor (A/A): {noise_floor_in_words(judged.noise_floor)}. All pairs of this "
-        "run are one family; p is two-sided and adjusted by Holm's method within it.",
+        note=f"Noise floor (A/A): {noise_floor_in_words(judged.noise_floor)}{over}.",
     )
 
 

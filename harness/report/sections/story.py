@@ -47,11 +47,11 @@ class Story(NamedTuple):
             for each in group.left_out
         )
 
-    def contender(self, cell: str, *, twin: bool = False) -> Datum:
-        """A table cell that names a contender in its colour."""
+    def contender(self, cell: str, *, twin: bool = False, marked: bool = False) -> Datum:
+        """A table cell that names a contender in its colour, ``marked`` as ``marked_name`` does."""
         style = self.cast.style(cell)
         return Datum(
-            self.cast.name(cell, twin=twin),
+            self.marked_name(cell, twin=twin) if marked else self.cast.name(cell, twin=twin),
             colour=style.colour,
             variant=style.variant,
             strong=not twin,

@@ -1,0 +1,59 @@
+"""The recipe lenet-sgd as an MXNet Gluon expert writes it by hand; nothing of the suite is in it.
+
+``python gluon.py --data DIR`` times windows, a warm-up first: 20 steps after 2 untimed ones. With
+``--windows 0`` standard input says which: epoch, first example of its order, untimed, timed steps.
+"""
+
+import argparse
+import os
+import sys
+from time import perf_counter, process_time
+
+import numpy as np
+
+parser = argparse.ArgumentParser()
+for name, value in dict(data=".", weights="", batch=256, threads=2, seed=0, windows=10).items():
+    parser.add_argument(f"--{name}", type=type(value), default=value)
+args = parser.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(args.threads)  # read when MXNet is loaded
+from mxnet import autograd, gluon, init, nd
+from mxnet.gluon.nn import Conv2D, Dense, HybridSequential, MaxPool2D
+
+
+class Graph(gluon.HybridBlock):  # network, loss and hits, hybridized together
+    def hybrid_forward(self, F, images, labels):
+        logits = self.net(images)
+        return F.sum(self.loss(logits, labels)), F.sum(F.argmax(logits, axis=1) == labels)
+
+
+graph = Graph()
+graph.net, graph.loss = HybridSequential(), gluon.loss.SoftmaxCrossEntropyLoss()
+graph.net.add(Conv2D(6, 5, activation="sigmoid"), MaxPool2D())
+graph.net.add(Conv2D(16, 5, activation="sigmoid"), MaxPool2D())
+graph.net.add(Dense(120, activation="sigmoid"), Dense(84, activation="sigmoid"), Dense(10))
+graph.initialize(init.Xavier())
+if args.weights:
+    for parameter, array in zip(graph.collect_params().values(), np.load(args.weights).values()):
+        parameter.set_data(nd.from_numpy(array))
+graph.hybridize(static_alloc=True, static_shape=True)
+trainer = gluon.Trainer(graph.collect_params(), "sgd", {"learning_rate": 0.0}, kvstore=None)
+images, labels = (np.load(f"{args.data}/train-{what}.npy") for what in ("images", "labels"))
+for line in [f"{number} 0 2 20" for number in range(args.windows)] or sys.stdin:
+    epoch, first, lead_in, steps = map(int, line.split())
+    order = np.random.RandomState([args.seed, epoch]).permutation(len(labels))
+    rows = order[first:][: (lead_in + steps) * args.batch].reshape(-1, args.batch)
+    x = [nd.from_numpy(images[row].astype(np.float32)[:, np.newaxis] / 255) for row in rows]
+    y = [nd.from_numpy(labels[row].astype(np.float32)) for row in rows]
+    sums = []
+    for part in (slice(lead_in), slice(lead_in, None)):
+        began = perf_counter(), process_time()
+        for image, label in zip(x[part], y[part]):
+            with autograd.record():
+                sums.append(graph(image, label))
+            sums[-1][0].backward()
+            trainer.step(args.batch)
+        nd.waitall()
+        spent = perf_counter() - began[0], process_time() - began[1]
+    sums = [sum(float(each.asscalar()) for each in column) for column in zip(*sums)]
+    print(*spent, *sums, f"{steps * args.batch / spent[0]:.0f} examples/s", flush=True)
+    trainer.set_learning_rate(0.9)  # 0 in the warm-up, which so leaves no trace

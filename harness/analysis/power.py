@@ -1,0 +1,129 @@
+"""How often the gate cries wolf, and how often it catches a slowdown: by simulation.
+
+The noise is real: log ratios of paired windows of a contender and its own second copy, recorded
+block by block. A made-up gate draws whole blocks with replacement, each with a random sign (which
+of two copies is called the base is arbitrary), so that what belongs together within a block stays
+together; a slowdown is added on the log scale; the gate's own code decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.estimates import Estimate, Floats, sample
+from harness.analysis.gate import slowdown_tests
+from harness.analysis.trials import finished_blocks
+from harness.spec.events import Run
+from harness.spec.gates import Thresholds
+
+CONFIDENCE = 0.95
+"""Of the intervals whose coverage is counted."""
+
+
+class Noise(msgspec.Struct, frozen=True, kw_only=True):
+    """A/A blocks of one machine."""
+
+    cpu: str
+    cores: int
+    runs: int
+    blocks: tuple[tuple[float, ...], ...]
+    """For each block, by round: log(rate of the second copy ÷ rate of the first)."""
+
+    def medians(self) -> Floats:
+        """(blocks,): what the estimator makes of each block, mirrored, so that their mean is 0."""
+        values = np.array([np.median(block) for block in self.blocks])
+        return np.concatenate([values, -values])
+
+    @property
+    def sd(self) -> float:
+        """Of the blocks' log ratios."""
+        return float(np.sqrt(np.mean(np.square(self.medians()))))
+
+
+class Power(NamedTuple):
+    """What a number of made-up gates did."""
+
+    gates: int
+    flagged: float
+    """Share of gates in which the cell in question was called slower."""
+    flagged_elsewhere: float
+    """Share of the unchanged cells that were called slower; 0 where there are none."""
+    blind: float
+    """Share of gates in which it was called too noisy."""
+
+
+def recorded_noise(runs: Iterable[Run]) -> Noise:
+    """The A/A blocks of ``runs``, all of one machine.
+
+    Raises:
+        ValueError: there are none, or the machines differ.
+    """
+    runs = list(runs)
+    machines = {(run.manifest.machine.cpu, run.manifest.machine.cores) for run in runs}
+    if len(machines) != 1:
+        raise ValueError(f"the runs are of {len(machines)} machines")
+    blocks: list[tuple[float, ...]] = []
+    for run in runs:
+        finished = finished_blocks(run, long=False)
+        for group in run.manifest.plan.groups:
+            of = sample(group, finished)
+            rates = np.log(of.examples / of.wall_seconds)
+            for twin in (each for each in of.contenders if each.twin):
+                first = of.contenders.index(twin._replace(twin=False))
+                ratios = rates[:, of.column(twin)] - rates[:, first]
+                blocks += [tuple(row[~np.isnan(row)].tolist()) for row in ratios]
+    blocks = [tuple(round(value, 6) for value in block) for block in blocks if block]
+    if not blocks:
+        raise ValueError("no run has a block with the reference and its second copy")
+    [(cpu, cores)] = machines
+    return Noise(cpu=cpu, cores=cores, runs=len(runs), blocks=tuple(blocks))
+
+
+def simulated(
+    noise: Floats,
+    *,
+    slowdown: float,
+    blocks: int,
+    cells: int,
+    gates: int,
+    seed: int,
+    alpha: float = 0.01,
+) -> Power:
+    """``gates`` made-up gates of ``cells`` cells, the first of them slower by ``slowdown``.
+
+    ``noise``: as ``Noise.medians``, scaled as wanted.
+    """
+    random = np.random.RandomState(seed)
+    thresholds = [Thresholds()] * cells
+    draws = drawn(noise, random, (gates, cells, blocks))
+    draws[:, 0] += math.log1p(slowdown)
+    flagged = blind = elsewhere = 0
+    for gate in draws:
+        tests = slowdown_tests(list(gate), thresholds, alpha)
+        flagged += tests[0].slower
+        blind += tests[0].blind
+        elsewhere += sum(test.slower for test in tests[1:])
+    others = gates * (cells - 1)
+    return Power(gates, flagged / gates, elsewhere / others if others else 0.0, blind / gates)
+
+
+def coverage(noise: Floats, *, blocks: int, intervals: int, seed: int) -> float:
+    """Share of 95 % t-intervals over ``blocks`` blocks that hold the truth."""
+    held = 0
+    for row in drawn(noise, np.random.RandomState(seed), (intervals, blocks)):
+        interval = Estimate(blocks, float(row.mean()), float(row.std(ddof=1))).interval(CONFIDENCE)
+        held += interval is not None and interval.low <= 1 <= interval.high
+    return held / intervals
+
+
+def drawn(
+    noise: Floats, random: np.random.RandomState, shape: Sequence[int]
+) -> NDArray[np.float64]:
+    """Values of ``noise``, with replacement."""
+    return noise[random.randint(len(noise), size=tuple(shape))]

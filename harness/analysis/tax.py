@@ -1,0 +1,131 @@
+"""What the suite's own layers cost: an adapter's rate ÷ the rate of the loop written by hand.
+
+Both were contenders of the same blocks. As in ``estimates``: per block the median over rounds of
+the log ratio of paired windows' rates, over all finished blocks the mean with Student's t-interval
+of confidence 95 %. It is an estimate held against a goal and no test: ``met`` where the whole
+interval lies at or above the goal, ``missed`` where it lies below, else ``open``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from harness.analysis.estimates import Contender, Estimate, Sample, estimate, log_ratios, sample
+from harness.analysis.judgement import Interval
+from harness.analysis.parity import parity_results, relative_deviation_of_loss
+from harness.analysis.protocol import LEAST_BLOCKS
+from harness.analysis.trials import Block, finished_blocks
+from harness.spec.cells import Cell
+from harness.spec.events import Run
+
+HANDWRITTEN = "handwritten"
+"""The variant of a cell whose loop was written by hand."""
+LARGE_BATCH = 256
+GOAL_OF_LARGE_BATCHES = 0.99
+GOAL_OF_SMALL_BATCHES = 0.95
+CONFIDENCE = 0.95
+
+Outcome = Literal["met", "missed", "open", "not_comparable", "not_measured"]
+
+
+class Tax(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter against the loop written by hand, at one batch size."""
+
+    group: str
+    framework: str
+    batch_size: int
+    adapter: str
+    handwritten: str
+    """Cell ids."""
+    outcome: Outcome
+    """``open``: the interval holds the goal, or there are fewer than 5 blocks. ``not_comparable``:
+    one of the two failed parity."""
+    goal: float
+    """The least ratio that is aimed at."""
+    times_handwritten_rate: float | None
+    """Examples/s of the adapter ÷ those of the loop written by hand."""
+    interval: Interval | None
+    """Of that ratio, 95 %; nothing below 2 blocks."""
+    noise_floor: Interval | None
+    """The loop written by hand against its own second copy, likewise."""
+    blocks: int
+    first_window_deviation: float | None
+    """Largest |a−b| ÷ |b| of the loss of the first windows of a block, b being that of the loop
+    written by hand: they trained on the same batches from the same weights."""
+
+
+def taxes(run: Run) -> tuple[Tax, ...]:
+    """One for each pair of the run, in the order of the plan."""
+    blocks = finished_blocks(run, long=False)
+    failed = {result.cell for result in parity_results(run) if not result.passed}
+    cells = {cell.id: cell for cell in run.manifest.cells}
+    found = []
+    for group in run.manifest.plan.groups:
+        members = [cells[each] for each in group.cells]
+        by_hand = [cell for cell in members if cell.variant.startswith(HANDWRITTEN)]
+        others = [cell for cell in members if cell not in by_hand]
+        of = sample(group, blocks)
+        own = [block for block in blocks if block.group == group.name]
+        found += [_tax(of, own, one, by_hand[0], failed) for one in others if by_hand]
+    return tuple(found)
+
+
+def goal_of(batch_size: int) -> float:
+    """The least ratio that is aimed at: a step on few examples has less to hide a call behind."""
+    return GOAL_OF_LARGE_BATCHES if batch_size >= LARGE_BATCH else GOAL_OF_SMALL_BATCHES
+
+
+def outcome_of(of: Estimate | None, goal: float) -> Outcome:
+    """Where the interval of an estimated ratio lies; nothing was estimated: not measured."""
+    if of is None:
+        return "not_measured"
+    interval = of.interval(CONFIDENCE)
+    if interval is None or of.blocks < LEAST_BLOCKS or interval.low < goal <= interval.high:
+        return "open"
+    return "met" if interval.low >= goal else "missed"
+
+
+def _tax(
+    of: Sample, blocks: Sequence[Block], adapter: Cell, by_hand: Cell, failed: set[str]
+) -> Tax:
+    found = _ratio(of, Contender(adapter.id), Contender(by_hand.id))
+    floor = _ratio(of, Contender(by_hand.id, twin=True), Contender(by_hand.id))
+    goal = goal_of(adapter.recipe.batch_size)
+    unproven = bool(failed & {adapter.id, by_hand.id})
+    return Tax(
+        group=of.group,
+        framework=adapter.framework,
+        batch_size=adapter.recipe.batch_size,
+        adapter=adapter.id,
+        handwritten=by_hand.id,
+        outcome="not_comparable" if unproven else outcome_of(found, goal),
+        goal=goal,
+        times_handwritten_rate=found.value if found and not unproven else None,
+        interval=found.interval(CONFIDENCE) if found and not unproven else None,
+        noise_floor=floor.interval(CONFIDENCE) if floor else None,
+        blocks=found.blocks if found else 0,
+        first_window_deviation=_first_window_deviation(blocks, adapter.id, by_hand.id),
+    )
+
+
+def _ratio(of: Sample, contender: Contender, against: Contender) -> Estimate | None:
+    both = contender in of.contenders and against in of.contenders
+    return estimate(log_ratios(of, contender, against)) if both else None
+
+
+def _first_window_deviation(blocks: Sequence[Block], adapter: str, by_hand: str) -> float | None:
+    """Nothing where no block has both, or where a loss is not finite."""
+    deviations = []
+    for block in blocks:
+        losses = {
+            trial.started.cell: trial.windows[0].loss_sum
+            for trial in block.trials
+            if trial.windows and not trial.started.twin
+        }
+        if adapter in losses and by_hand in losses:
+            deviations.append(relative_deviation_of_loss(losses[adapter], losses[by_hand]))
+    finite = [each for each in deviations if each is not None]
+    return max(finite) if finite and len(finite) == len(deviations) else None

@@ -1,0 +1,292 @@
+"""``levelfield gate``: base and head in one job, interleaved; fails only for a real regression."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import paths
+from harness.analysis.gate import GateJudgement, gate
+from harness.analysis.protocol import LEAST_BLOCKS
+from harness.commands.catalogue import Catalogue, read_catalogue
+from harness.commands.preparation import command_line
+from harness.commands.revisions import commit_of, repository_of, revision_tree
+from harness.commands.run import resume_run, start_run
+from harness.console import Console
+from harness.errors import UsageError
+from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
+from harness.report.files import point_latest, write_report
+from harness.report.gate import (
+    conclusion,
+    gate_header,
+    gate_rows,
+    github_annotations,
+    junit,
+    markdown,
+    sentences,
+)
+from harness.spec.gates import GateTerms, read_gate_settings
+from harness.spec.implementations import Implementation, read_implementations
+from harness.spec.selection import FrameworkChoice, Selection
+from harness.store.runs import read_manifest, read_run
+
+OWN_CODE = ("impls", "harness")
+"""What a worker of another levelfield is made of."""
+
+
+class GateAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``gate --json`` says."""
+
+    run: str
+    folder: str
+    report: str
+    """Path of the HTML report."""
+    markdown: str
+    """Path of the table for a pull request."""
+    exit_code: int
+    judgement: GateJudgement
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gate puts side by side."""
+
+    catalogue: Catalogue
+    pairs: tuple[Choice, ...]
+    """Base, head, base, head."""
+    left_out: tuple[LeftOut, ...]
+    terms: GateTerms
+
+
+def start_gate(
+    console: Console,
+    selection: Selection,
+    runs: Path,
+    *,
+    base: str | None,
+    base_framework: str | None,
+) -> Path:
+    """A gate's run has come to its end; its folder.
+
+    Raises:
+        LevelfieldError: it could not begin.
+    """
+    if (base is None) == (base_framework is None):
+        given = "both" if base else "neither"
+        raise UsageError(
+            f"{given.capitalize()} of --base and --base-framework given, expected one: name a git "
+            "revision, or a framework's other version"
+        )
+    if selection.blocks is not None and selection.blocks < LEAST_BLOCKS:
+        raise UsageError(
+            f"--blocks is {selection.blocks}, expected {LEAST_BLOCKS} or more: fewer can't tell a "
+            "regression from noise"
+        )
+    catalogue = read_catalogue(selection.impl_dirs)
+    if base_framework is not None:
+        found = versions(catalogue, selection, base_framework)
+    else:
+        assert base is not None
+        found = revisions(catalogue, selection, base)
+    settings = read_gate_settings(_settings_folder())
+    suite = catalogue.suites["gate"]
+    if settings.seeds is not None:
+        suite = msgspec.structs.replace(suite, seeds=settings.seeds)
+    if selection.blocks is None and settings.blocks is not None:
+        suite = msgspec.structs.replace(suite, blocks=settings.blocks)
+    return start_run(
+        console,
+        found.catalogue,
+        suite,
+        selection,
+        runs,
+        command_line(),
+        pairs=found.pairs,
+        gate=found.terms,
+        left_out=found.left_out,
+    )
+
+
+def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
+    """The gate's run in ``folder`` has come to its end.
+
+    Raises:
+        LevelfieldError: it can't go on, for instance in another repository.
+    """
+    manifest = read_manifest(folder)
+    terms = manifest.gate
+    if terms is None:
+        raise UsageError(
+            f"{manifest.run} is no gate, expected one: go on with it by "
+            f"'levelfield {manifest.command[1] if len(manifest.command) > 1 else 'run'} --resume'"
+        )
+    repository = repository_of(Path.cwd()) if terms.commit else Path.cwd()
+    catalogue = read_catalogue([str(repository / each) for each in terms.impl_dirs])
+    if terms.commit:
+        commit = commit_of(repository, terms.commit)
+        of_base = _base_implementations(repository, commit, terms.impl_dirs)
+        catalogue = _with_base(catalogue, of_base)
+    return resume_run(console, catalogue, folder, data_dir)
+
+
+def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | None) -> int:
+    """The gate's table stands in the terminal and in files; its exit code."""
+    run = read_run(folder)
+    found = gate(run)
+    page = write_report(run, reports)
+    point_latest(reports, run.manifest.run)
+    text = markdown(found, run.manifest)
+    table = page.parent / "gate.md"
+    table.write_text(text, encoding="utf-8")
+    if junit_file is not None:
+        junit_file.parent.mkdir(parents=True, exist_ok=True)
+        junit_file.write_bytes(junit(found))
+    if console.terminal:
+        title = f"{conclusion(found)}:"
+        console.table(title, gate_header(), gate_rows(found, run.manifest.titles))
+        for line in sentences(found):
+            console.result(line)
+    else:
+        console.result(text)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in github_annotations(found):
+            console.result(line)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(text)
+    console.result(f"Report: {page}")
+    console.answer(
+        GateAnswer(
+            run=run.manifest.run,
+            folder=str(folder),
+            report=str(page),
+            markdown=str(table),
+            exit_code=found.exit_code,
+            judgement=found,
+        )
+    )
+    return found.exit_code
+
+
+def revisions(catalogue: Catalogue, selection: Selection, base: str) -> Comparison:
+    """What the work tree holds, against what ``base`` holds.
+
+    Raises:
+        UsageError: there is no such revision, or nothing that both have.
+    """
+    repository = repository_of(Path.cwd())
+    commit = commit_of(repository, base)
+    impl_dirs = tuple(_below(repository, folder) for folder in selection.impl_dirs)
+    if not impl_dirs and repository != paths.ROOT:
+        raise UsageError(
+            f"{repository} holds no levelfield, expected the one that runs ({paths.ROOT}): name "
+            "your own implementations with --impl-dir"
+        )
+    of_base = _base_implementations(repository, commit, impl_dirs)
+    parents = {str((repository / each).resolve()) for each in impl_dirs or ("impls",)}
+    of_head = {
+        name: one
+        for name, one in catalogue.implementations.items()
+        if str(Path(one.folder).parent) in parents and one.role == "framework"
+    }
+    asked = chosen_implementations(catalogue.suites["gate"], selection, catalogue.implementations)
+    choices = [choice for choice in asked if choice.implementation.name in of_head]
+    pairs: list[Choice] = []
+    left_out = []
+    for choice in choices:
+        name = choice.implementation.name
+        if name in of_base:
+            pairs += [Choice(of_base[name], choice.version), choice]
+        else:
+            left_out.append(LeftOut(name, f"{base} does not have it"))
+    left_out += [
+        LeftOut(name, "the work tree does not have it any more")
+        for name, one in of_base.items()
+        if name not in of_head and one.role == "framework"
+    ]
+    if not pairs:
+        raise UsageError(
+            f"Nothing to compare: the work tree has {_listed(of_head)}, {base} has "
+            f"{_listed(of_base)}, expected one that both have: choose another --base or -f"
+        )
+    settings = read_gate_settings(repository)
+    return Comparison(
+        catalogue=_with_base(catalogue, of_base),
+        pairs=tuple(pairs),
+        left_out=tuple(left_out),
+        terms=settings.terms(base, commit, impl_dirs),
+    )
+
+
+def versions(catalogue: Catalogue, selection: Selection, base_framework: str) -> Comparison:
+    """A framework against itself in another version.
+
+    Raises:
+        UsageError: they are not two versions of one framework.
+    """
+    base = FrameworkChoice.parse(base_framework)
+    heads = selection.frameworks or (FrameworkChoice(base.name),)
+    if base.version is None or [each.name for each in heads] != [base.name]:
+        given = " ".join(f"-f {each.name}" for each in heads)
+        raise UsageError(
+            f"--base-framework is {base_framework!r} with {given}, expected a version of the one "
+            f"framework that -f names: write --base-framework {base.name}@1.2.3 -f {base.name}"
+        )
+    if heads[0].version == base.version:
+        raise UsageError(
+            f"--base-framework and -f are both {base_framework}, expected two versions: change one"
+        )
+    frameworks = {n: one for n, one in catalogue.implementations.items() if one.role == "framework"}
+    implementation = named("framework", base.name, frameworks)
+    settings = read_gate_settings(_settings_folder())
+    return Comparison(
+        catalogue=catalogue,
+        pairs=(Choice(implementation, base.version), Choice(implementation, heads[0].version)),
+        left_out=(),
+        terms=settings.terms(base_framework, None, ()),
+    )
+
+
+def _settings_folder() -> Path:
+    """Where ``pyproject.toml`` is looked for: the repository's top, else here."""
+    try:
+        return repository_of(Path.cwd())
+    except UsageError:
+        return Path.cwd()
+
+
+def _base_implementations(
+    repository: Path, commit: str, impl_dirs: Sequence[str]
+) -> dict[str, Implementation]:
+    """Those of ``commit``, by name. Our own bring the worker of their time with them."""
+    tree = revision_tree(repository, commit, impl_dirs or OWN_CODE)
+    found = read_implementations(*(tree / each for each in impl_dirs or ("impls",)))
+    return {
+        name: msgspec.structs.replace(
+            one, variant=f"base-{commit[:12]}", tree="" if impl_dirs else str(tree)
+        )
+        for name, one in found.items()
+    }
+
+
+def _with_base(catalogue: Catalogue, of_base: dict[str, Implementation]) -> Catalogue:
+    beside = {f"{name}~{one.variant}": one for name, one in of_base.items()}
+    return catalogue._replace(implementations={**catalogue.implementations, **beside})
+
+
+def _below(repository: Path, folder: str) -> str:
+    try:
+        return str(Path(folder).resolve().relative_to(repository.resolve()))
+    except ValueError:
+        raise UsageError(
+            f"--impl-dir {folder} is outside the repository {repository}, expected a folder of "
+            "it: go to the repository that holds it"
+        ) from None
+
+
+def _listed(implementations: dict[str, Implementation]) -> str:
+    names = [name for name, one in implementations.items() if one.role == "framework"]
+    return ", ".join(names) or "none"

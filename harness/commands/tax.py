@@ -1,0 +1,166 @@
+"""``levelfield tax``: our adapters against loops that an expert wrote by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import paths
+from harness.analysis.tax import HANDWRITTEN, LARGE_BATCH, Tax, taxes
+from harness.commands.catalogue import Catalogue, read_catalogue
+from harness.commands.preparation import command_line
+from harness.commands.run import exit_code, resume_run, start_run
+from harness.console import Console
+from harness.errors import UsageError
+from harness.execution.planning import Choice, LeftOut, chosen_implementations
+from harness.report.files import point_latest, write_report
+from harness.report.formats import NOTHING, bounds, times
+from harness.spec.implementations import Implementation
+from harness.spec.selection import Selection
+from harness.spec.suites import Suite
+from harness.store.runs import read_manifest, read_run
+
+RECIPE = "lenet-sgd"
+"""What the scripts train."""
+BATCH_SIZES = (LARGE_BATCH, 32)
+SUITE = "tax"
+WINDOW_EXAMPLES = 5120
+"""20 steps of 256, 160 steps of 32."""
+
+
+class TaxAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``tax --json`` says."""
+
+    run: str
+    folder: str
+    report: str
+    """Path of the HTML report."""
+    exit_code: int
+    taxes: tuple[Tax, ...]
+
+
+def start_tax(
+    console: Console, selection: Selection, runs: Path, batch_sizes: Sequence[int]
+) -> Path:
+    """A run of adapters and scripts has come to its end; its folder.
+
+    Raises:
+        LevelfieldError: it could not begin, for instance as no framework has a script.
+    """
+    catalogue = with_scripts(read_catalogue(selection.impl_dirs))
+    recipe = catalogue.recipes[RECIPE]
+    recipes = {
+        one.label: one for size in batch_sizes for one in [recipe.overridden(batch_size=size)]
+    }
+    suite = Suite(
+        name=SUITE,
+        description="",
+        recipes=tuple(recipes),
+        frameworks=catalogue.suites["cpu"].frameworks,
+        window_examples=WINDOW_EXAMPLES,
+        long_trials=False,
+    )
+    pairs: list[Choice] = []
+    left_out = []
+    for choice in chosen_implementations(suite, selection, catalogue.implementations):
+        name = choice.implementation.name
+        script = catalogue.implementations.get(f"{name}~{HANDWRITTEN}")
+        if script is None:
+            left_out.append(LeftOut(name, "no loop of it has been written by hand"))
+        else:
+            pairs += [Choice(script, choice.version), choice]
+    if not pairs:
+        names = ", ".join(one.what for one in left_out)
+        raise UsageError(
+            f"No loop written by hand for {names}, expected one in benchmarks/handwritten, or "
+            "handwritten.py in an implementation's folder: write one, or choose others with -f"
+        )
+    return start_run(
+        console,
+        catalogue._replace(recipes={**catalogue.recipes, **recipes}),
+        suite,
+        selection,
+        runs,
+        command_line(),
+        pairs=pairs,
+        left_out=left_out,
+    )
+
+
+def resume_tax(
+    console: Console, folder: Path, impl_dirs: Sequence[str], data_dir: str | None
+) -> Path:
+    """The run in ``folder`` has come to its end.
+
+    Raises:
+        LevelfieldError: it can't go on, for instance as it is none of adapters and scripts.
+    """
+    manifest = read_manifest(folder)
+    if manifest.plan.suite != SUITE:
+        raise UsageError(
+            f"{manifest.run} is a run of {manifest.plan.suite}, expected one of tax: "
+            "'levelfield list runs' shows them"
+        )
+    return resume_run(console, with_scripts(read_catalogue(impl_dirs)), folder, data_dir)
+
+
+def with_scripts(catalogue: Catalogue) -> Catalogue:
+    """``catalogue``, and under ``NAME~handwritten`` each implementation as its script computes it.
+
+    A script is ``handwritten.py`` in the implementation's folder, or named after it in
+    ``benchmarks/handwritten``. It is written for the implementation's default mode.
+    """
+    beside = {
+        f"{name}~{HANDWRITTEN}": msgspec.structs.replace(
+            one, variant=HANDWRITTEN, script=str(script)
+        )
+        for name, one in catalogue.implementations.items()
+        if (script := script_of(one)) is not None
+    }
+    return catalogue._replace(implementations={**catalogue.implementations, **beside})
+
+
+def script_of(implementation: Implementation) -> Path | None:
+    """The loop that was written by hand for the implementation's framework, if there is one."""
+    candidates = (
+        Path(implementation.folder) / "handwritten.py",
+        paths.BENCHMARKS / "handwritten" / f"{implementation.name}.py",
+    )
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def show_tax(console: Console, folder: Path, reports: Path) -> int:
+    """The ratios stand in the terminal, the run's report on disk; the exit code."""
+    run = read_run(folder)
+    page = write_report(run, reports)
+    point_latest(reports, run.manifest.run)
+    found = taxes(run)
+    titles = run.manifest.titles
+    console.table(
+        "Rate of our adapter ÷ rate of the loop written by hand",
+        ("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
+        [_row(each, titles.get(each.framework, each.framework)) for each in found],
+    )
+    console.result(f"Report: {page}")
+    code = exit_code(run)
+    console.answer(
+        TaxAnswer(
+            run=run.manifest.run, folder=str(folder), report=str(page), exit_code=code, taxes=found
+        )
+    )
+    return code
+
+
+def _row(tax: Tax, title: str) -> tuple[str, ...]:
+    return (
+        title,
+        f"{tax.batch_size}",
+        NOTHING if tax.times_handwritten_rate is None else times(tax.times_handwritten_rate),
+        NOTHING if tax.interval is None else bounds(tax.interval),
+        NOTHING if tax.noise_floor is None else bounds(tax.noise_floor),
+        f"≥ {tax.goal:g}",
+        tax.outcome.replace("_", " "),
+        f"{tax.blocks}",
+    )

@@ -1,0 +1,239 @@
+"""A training script that stands by itself, driven through the same calls as a worker.
+
+The script has never heard of the suite. It is started with ``--data FOLDER --weights FILE --batch B
+--threads N --seed S --windows 0`` and then asked, line by line on its standard input, for windows:
+
+    EPOCH FIRST LEAD_IN STEPS
+
+LEAD_IN untimed and STEPS timed steps on the examples from number FIRST on in the order of an epoch
+(``datasets/order.py``). It answers each on its standard output, by its own clocks, with a line that
+begins
+
+    SECONDS CPU_SECONDS LOSS_SUM CORRECT
+
+of the timed steps; the sums are over all of them. Its first window is a warm-up, which leaves no
+trace. It ends with its input. What it prints elsewhere goes to the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from harness.datasets.arrays import array_path, digest_of_folder, digest_of_weights
+from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.worker.loop import finite
+from harness.worker.readings import cpu_frequency_mhz, system_steal_seconds
+from harness.worker.wire import (
+    WARM_UP_STEPS,
+    Command,
+    Finish,
+    Finished,
+    Job,
+    Message,
+    Ready,
+    Train,
+    Trained,
+)
+
+M = TypeVar("M", bound=Message)
+
+
+class Answer(NamedTuple):
+    """What the script says of a window."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    loss_sum: float
+    correct: int
+
+
+class Counters(NamedTuple):
+    """Of a process since its start."""
+
+    minor_faults: int
+    major_faults: int
+    involuntary_switches: int
+
+
+class ScriptProcess(WorkerProcess):
+    """A running script, which takes a worker's place in a block.
+
+    It follows the harness's batch order and starts from the harness's weights, but does not say so:
+    the hashes that stand for it are of what it was given. That it used it is shown by its losses.
+
+    From outside, only the script knows when its timed steps began. So what the kernel counts (page
+    faults, steal, switches) is counted from the question to the answer, staging and lead-in with
+    it; ``stage_seconds`` is all of that time but the timed steps.
+    """
+
+    def __init__(
+        self,
+        python: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        *,
+        script: str,
+        job: Job,
+        stoppable: bool = True,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        setup = job.setup
+        options = {
+            "data": job.data_folder,
+            "weights": job.weights,
+            "batch": setup.batch_size,
+            "threads": setup.threads,
+            "seed": setup.seed,
+            "windows": 0,
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
+        super().__init__(
+            python,
+            variables,
+            log,
+            script=(script, *words),
+            stoppable=stoppable,
+            timeouts=timeouts,
+        )
+        self._job = job
+        self._order = np.load(job.order, mmap_mode="r")
+        self._order_hash = hashlib.sha256()
+        self._epoch = self._taken = self._steps = 0
+
+    def greet(self) -> float:
+        """0: a script says nothing before its first window."""
+        return 0.0
+
+    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+        """What a worker would answer to ``command``.
+
+        Raises:
+            WorkerError: the script died, fell silent for ``seconds``, said something else, or was
+                asked for what a script does not do.
+        """
+        self.phase = phase
+        reply: Message
+        if isinstance(command, Job):
+            reply = self._ready(seconds)
+        elif isinstance(command, Train) and not command.partial:
+            reply = self._trained(command, seconds)
+        elif isinstance(command, Finish):
+            reply = self._finished()
+        else:
+            raise WorkerError(phase, f"a script does not do what {type(command).__name__} asks for")
+        assert isinstance(reply, answer)
+        return reply
+
+    def _ready(self, seconds: float) -> Ready:
+        began = time.perf_counter()
+        steps = min(WARM_UP_STEPS, self._order.shape[1] // self._job.setup.batch_size - 1)
+        self._window(f"0 0 1 {steps}", seconds)
+        folder = Path(self._job.data_folder)
+        with np.load(self._job.weights) as archive:
+            weights_hash = digest_of_weights({name: archive[name] for name in archive.files})
+        return Ready(
+            phases={"warm_up": time.perf_counter() - began},
+            data_hash=digest_of_folder(folder),
+            weights_hash=weights_hash,
+            device="cpu",
+            threads={},
+            train_examples=self._order.shape[1],
+            test_examples=len(np.load(array_path(folder, "test_labels"), mmap_mode="r")),
+        )
+
+    def _trained(self, command: Train, seconds: float) -> Trained:
+        size = self._job.setup.batch_size
+        steps = command.lead_in + command.steps
+        # As a worker's loop does: what is left of an epoch and too little for a window is left out.
+        if self._taken + steps * size > self._order.shape[1]:
+            self._epoch, self._taken = (self._epoch + 1) % len(self._order), 0
+        line = f"{self._epoch} {self._taken} {command.lead_in} {command.steps}"
+        indices = self._order[self._epoch][self._taken : self._taken + steps * size]
+        self._order_hash.update(indices.astype("<i8").tobytes())
+        self._taken += steps * size
+        first_step = self._steps
+        self._steps += steps
+        before, steal_seconds = self._counters(), system_steal_seconds()
+        began = time.perf_counter()
+        answer = self._window(line, seconds)
+        took_seconds = time.perf_counter() - began
+        after = self._counters()
+        return Trained(
+            first_step=first_step,
+            steps=command.steps,
+            examples=command.steps * size,
+            wall_seconds=answer.wall_seconds,
+            cpu_seconds=answer.cpu_seconds,
+            lead_in_steps=command.lead_in,
+            lead_in_seconds=0.0,
+            partial_steps=0,
+            partial_seconds=0.0,
+            stage_seconds=max(0.0, took_seconds - answer.wall_seconds),
+            loss_sum=finite(answer.loss_sum),
+            correct=answer.correct,
+            trained_examples=steps * size,
+            minor_faults=after.minor_faults - before.minor_faults,
+            major_faults=after.major_faults - before.major_faults,
+            involuntary_switches=after.involuntary_switches - before.involuntary_switches,
+            steal_seconds=system_steal_seconds() - steal_seconds,
+            load=os.getloadavg()[0],
+            frequency_mhz=cpu_frequency_mhz(),
+        )
+
+    def _finished(self) -> Finished:
+        """The script's input has ended, and with it soon the script."""
+        peak_bytes = self._status("VmHWM") * 1024
+        os.close(self._commands)
+        self._commands = -1
+        return Finished(
+            steps=self._steps,
+            order_hash=self._order_hash.hexdigest(),
+            peak_memory_bytes=peak_bytes,
+        )
+
+    def _window(self, line: str, seconds: float) -> Answer:
+        """The script's answer to ``line``.
+
+        Raises:
+            WorkerError: as ``ask``.
+        """
+        try:
+            os.write(self._commands, f"{line}\n".encode())
+        except BrokenPipeError:
+            raise self._death() from None
+        said = self._read_line(seconds).decode("utf-8", "replace").strip()
+        try:
+            wall, cpu, loss_sum, correct = (float(word) for word in said.split()[:4])
+            return Answer(wall, cpu, loss_sum, int(correct))
+        except ValueError:
+            reason = (
+                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT"
+            )
+            raise WorkerError(self.phase, reason, self.log_tail()) from None
+
+    def _counters(self) -> Counters:
+        """Of the script's process so far; zeros where the kernel does not show them."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return Counters(0, 0, 0)
+        # The name before the last bracket may hold anything; behind it, proc(5) counts from 3 on.
+        fields = stat.rpartition(")")[2].split()
+        switches = self._status("nonvoluntary_ctxt_switches")
+        return Counters(int(fields[10 - 3]), int(fields[12 - 3]), switches)
+
+    def _status(self, name: str) -> int:
+        """A number of the process's status, see proc(5); 0 where there is none."""
+        try:
+            text = Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            return 0
+        lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        return int(lines.get(name, "0").split()[0])

@@ -1,0 +1,98 @@
+"""What a check against a stored baseline says, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.analysis.check import Accuracy, CheckedCell, CheckJudgement, Speed
+from harness.report.formats import NOTHING, number
+
+SPEEDS: dict[Speed, str] = {
+    "held": "held",
+    "slower": "slower",
+    "too_noisy": "too noisy",
+    "failed": "failed",
+    "not_compared": "not compared",
+}
+ACCURACIES: dict[Accuracy, str] = {"held": "held", "lower": "lower", "not_judged": "not judged"}
+PARITIES = {"proved": "proved", "lost": "lost", "not_run": "not run"}
+
+CONCLUSIONS = {
+    0: "No regression",
+    1: "Regression",
+    2: "A cell failed",
+    3: "Parity is lost",
+    4: "Too noisy to judge",
+}
+"""Exit code → what it means."""
+
+
+def check_header() -> tuple[str, ...]:
+    """The columns of ``check_rows``."""
+    return (
+        "cell", "speed", "time of a step", "usual range", "examples/s", "expected", "earlier runs",
+        "accuracy", "parity",
+    )  # fmt: skip
+
+
+def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
+    """One row a cell."""
+    return [
+        (
+            cell.series,
+            SPEEDS[cell.speed],
+            _change(cell.slowdown),
+            _usual(cell),
+            number(cell.examples_per_second),
+            number(cell.expected_examples_per_second),
+            str(cell.earlier_runs),
+            _accuracy(cell),
+            PARITIES[cell.parity],
+        )
+        for cell in found.cells
+    ]
+
+
+def warnings(found: CheckJudgement) -> Iterator[str]:
+    """What needs more than a word, cell by cell."""
+    for cell in found.cells:
+        if cell.speed == "slower":
+            yield (
+                f"{cell.series} takes {_change(cell.slowdown)} time a step, one more run like the "
+                f"{cell.earlier_runs} earlier ones {_usual(cell)} (not interleaved): "
+                "confirm it with 'levelfield gate --base REF'"
+            )
+        elif cell.detail:
+            yield f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}"
+        if cell.accuracy == "lower" and cell.accuracy_loss is not None:
+            yield (
+                f"{cell.series}: test accuracy is {100 * cell.accuracy_loss:.2f} points below the "
+                f"mean of {cell.accuracy_runs} earlier runs with the same seeds"
+            )
+
+
+def conclusion(found: CheckJudgement) -> str:
+    """One sentence."""
+    said = CONCLUSIONS[found.exit_code]
+    regressed = any(cell.speed == "slower" or cell.accuracy == "lower" for cell in found.cells)
+    if not regressed or found.exit_code in (1, 3):
+        return said
+    seen = "A regression by the look of it, which only --strict makes an error"
+    return seen if found.exit_code == 0 else f"{said}. {seen}"
+
+
+def _change(slowdown: float | None) -> str:
+    return NOTHING if slowdown is None else f"{slowdown:+.1%}"
+
+
+def _usual(cell: CheckedCell) -> str:
+    if cell.usual_from is None or cell.usual_to is None:
+        return NOTHING
+    return f"{cell.usual_from:+.1%} to {cell.usual_to:+.1%}"
+
+
+def _accuracy(cell: CheckedCell) -> str:
+    if cell.accuracy_loss is None:
+        return ACCURACIES[cell.accuracy]
+    gain = round(-100 * cell.accuracy_loss, 2) + 0.0  # no minus before a zero
+    return f"{ACCURACIES[cell.accuracy]} ({gain:+.2f} points)"

@@ -1,0 +1,203 @@
+"""What a gate says: as a table, for a pull request, as annotations and as JUnit XML."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+
+from harness.analysis.gate import Accuracy, GatedCell, GateJudgement, Parity, Speed
+from harness.report.formats import NOTHING, bounds, count, percent
+from harness.spec.events import Manifest
+
+SPEEDS: dict[Speed, str] = {
+    "held": "held",
+    "slower": "slower",
+    "too_noisy": "too noisy",
+    "failed": "failed",
+    "not_compared": "not compared",
+}
+ACCURACIES: dict[Accuracy, str] = {
+    "held": "held",
+    "lower": "lower",
+    "not_judged": "not judged",
+}
+PARITIES: dict[Parity, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
+
+CONCLUSIONS = {
+    0: "No regression",
+    1: "Regression",
+    2: "A cell failed, or there was nothing to compare",
+    3: "Parity is lost",
+    4: "Too noisy to judge",
+}
+"""Exit code → what it means."""
+
+
+def gate_header() -> tuple[str, ...]:
+    """The columns of ``gate_rows``."""
+    return ("cell", "speed", "time of a step", "bounds", "A/A", "accuracy", "parity")
+
+
+def gate_rows(found: GateJudgement, titles: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """One row a cell."""
+    return [
+        (
+            _name(cell, titles),
+            SPEEDS[cell.speed],
+            NOTHING if cell.slowdown is None else f"{cell.slowdown:+.1%}",
+            _bounds_in_words(cell),
+            NOTHING if cell.noise_floor is None else bounds(cell.noise_floor),
+            _accuracy_in_words(cell),
+            PARITIES[cell.parity],
+        )
+        for cell in found.cells
+    ]
+
+
+def conclusion(found: GateJudgement) -> str:
+    """One sentence."""
+    against = found.base + (f" ({found.commit[:12]})" if found.commit else "")
+    return f"{CONCLUSIONS[found.exit_code]}, against {against}"
+
+
+def markdown(found: GateJudgement, manifest: Manifest) -> str:
+    """For a pull request: the conclusion, a table, and how it was measured below a fold."""
+    lines = [f"### {_escaped(conclusion(found))}", ""]
+    lines += _table(gate_header(), gate_rows(found, manifest.titles))
+    notes = [f"- {_escaped(sentence)}" for sentence in sentences(found)]
+    if notes:
+        lines += ["", *notes]
+    thresholds = {cell.thresholds for cell in found.cells}
+    lines += [
+        "",
+        "<details><summary>How this was measured</summary>",
+        "",
+        "Base and head took turns, window by window, in one job on one machine. *Time of a step* "
+        "is the head's against the base's; its bounds are the Holm-adjusted lower and the "
+        "one-sided 95 % upper one. *A/A* is the interval of the base's speed against its own "
+        "second copy.",
+        "",
+        *(
+            f"Slower: the lower bound is above {percent(each.slowdown)}. Too noisy: "
+            f"{percent(each.blind_to)} more time could have gone unseen. Less accurate: the "
+            f"lower bound of the loss is above {each.accuracy * 100:g} points."
+            for each in sorted(thresholds, key=repr)
+        ),
+        "",
+        f"{_escaped(manifest.machine.cpu)}, {count(manifest.machine.cores, 'core')}; run "
+        f"`{manifest.run}`; again: `{' '.join(manifest.command)}`",
+        "",
+        "</details>",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def sentences(found: GateJudgement) -> list[str]:
+    """What needs more than a word, cell by cell."""
+    lines = []
+    for cell in found.cells:
+        if cell.detail:
+            lines.append(f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}")
+        lines += [f"{cell.series}: {each}" for each in cell.confounders]
+    return lines
+
+
+def github_annotations(found: GateJudgement) -> Iterator[str]:
+    """Workflow commands for GitHub: an error for each regression, a warning for what is unsure.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    for cell in found.cells:
+        for kind, what, text in _problems(cell):
+            level = "error" if kind == "failure" else "warning"
+            yield f"::{level} title={_property(f'levelfield: {what}')}::{_data(text)}"
+
+
+def junit(found: GateJudgement) -> bytes:
+    """A test suite with a case each for speed, accuracy and parity of every cell."""
+    suite = ET.Element("testsuite", name="levelfield gate")
+    totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    for cell in found.cells:
+        problems = {what.split()[0]: (kind, text) for kind, what, text in _problems(cell)}
+        for name in ("speed", "accuracy", "parity"):
+            case = ET.SubElement(suite, "testcase", classname=cell.series, name=name)
+            totals["tests"] += 1
+            if name not in problems:
+                continue
+            kind, text = problems[name]
+            tag = "skipped" if kind == "skipped" else kind
+            totals[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
+            ET.SubElement(case, tag, message=text)
+    for key, value in totals.items():
+        suite.set(key, str(value))
+    ET.indent(suite)
+    body: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return body + b"\n"
+
+
+def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
+    """(JUnit's kind, what, text): ``failure`` fails a gate, ``error`` leaves it unsure."""
+    bounds_in_words = _bounds_in_words(cell)
+    if cell.speed == "slower":
+        text = f"{cell.series}: {cell.slowdown:+.1%} time a step, {bounds_in_words}"
+        yield "failure", "speed lost", text
+    elif cell.speed in ("too_noisy", "failed"):
+        yield "error", f"speed {SPEEDS[cell.speed]}", f"{cell.series}: {cell.detail}"
+    elif cell.speed == "not_compared":
+        yield "skipped", "speed not compared", f"{cell.series}: {cell.detail}"
+    if cell.accuracy == "lower":
+        yield "failure", "accuracy lost", f"{cell.series}: {_accuracy_in_words(cell)}"
+    elif cell.accuracy == "not_judged":
+        yield "skipped", "accuracy not judged", f"{cell.series}: fewer than 3 seeds with both"
+    if cell.parity == "lost":
+        yield "failure", "parity lost", f"{cell.series}: {cell.detail or 'see the report'}"
+    elif cell.parity == "not_run":
+        yield "error", "parity not run", f"{cell.series}: {cell.detail or 'see the report'}"
+
+
+def _name(cell: GatedCell, titles: Mapping[str, str]) -> str:
+    recipe, framework, *rest = cell.series.split("/")
+    return ", ".join([titles.get(framework, framework), recipe, *rest])
+
+
+def _bounds_in_words(cell: GatedCell) -> str:
+    if cell.slowdown_at_least is None or cell.slowdown_at_most is None:
+        return NOTHING
+    low, high = cell.slowdown_at_least, cell.slowdown_at_most
+    return f"[{low:+.1%}, {high:+.1%}], {count(cell.blocks, 'block')}"
+
+
+def _accuracy_in_words(cell: GatedCell) -> str:
+    word = ACCURACIES[cell.accuracy]
+    if cell.accuracy_loss is None or cell.accuracy_loss_at_least is None:
+        return word
+    # Rounded first, and no minus before a zero.
+    change = round(-cell.accuracy_loss * 100, 2) + 0.0
+    return f"{word}: {change:+.2f} points, {count(cell.seeds, 'seed')}"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    yield _row(header)
+    yield _row(("---",) * len(header))
+    for row in rows:
+        yield _row(tuple(_escaped(each) for each in row))
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    """For a cell of a Markdown table, and against HTML in names."""
+    for raw, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
+        text = text.replace(raw, safe)
+    return text
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from harness.analysis.gate import gate, planned_blocks, slowdown_tests
+from harness.spec.events import Run
+from harness.spec.gates import GateTerms, Thresholds
+
+from .gates import BASE, HEAD, TWIN, gated
+from .runs import noise, run_of, short_events
+
+
+def only(run: Run):
+    found = gate(run)
+    [cell] = found.cells
+    return cell, found.exit_code
+
+
+def test_no_change_holds():
+    cell, code = only(gated())
+    assert (cell.speed, cell.parity, code) == ("held", "proved", 0)
+    assert cell.slowdown_at_least < cell.slowdown < cell.slowdown_at_most < 0.05
+    assert cell.blocks == 10
+
+
+def test_a_slowdown_is_found_with_its_bounds():
+    cell, code = only(gated(0.2))
+    assert (cell.speed, code) == ("slower", 1)
+    assert cell.slowdown == pytest.approx(0.2, abs=0.03)
+    assert 0.02 < cell.slowdown_at_least < cell.slowdown
+
+
+def test_a_speedup_is_no_regression():
+    cell, code = only(gated(-0.3))
+    assert (cell.speed, code) == ("held", 0)
+    assert cell.slowdown < -0.2
+
+
+def test_a_slowdown_within_the_threshold_is_none():
+    terms = GateTerms(base="main", cells={"lenet-sgd/beta/*": Thresholds(slowdown=0.3)})
+    assert only(gated(0.2, terms=terms))[0].speed == "too_noisy"
+    terms = GateTerms(base="main", cells={"*/beta/*": Thresholds(slowdown=0.3, blind_to=0.5)})
+    assert only(gated(0.2, terms=terms))[0].speed == "held"
+    elsewhere = GateTerms(base="main", cells={"*/gamma/*": Thresholds(slowdown=0.3)})
+    assert only(gated(0.2, terms=elsewhere))[0].speed == "slower"
+
+
+def test_noise_that_could_hide_a_tenth_is_too_much():
+    cell, code = only(gated(sd=0.3))
+    assert (cell.speed, code) == ("too_noisy", 4)
+    assert "10%" in cell.detail
+
+
+def test_where_the_base_differs_from_itself_no_slowdown_is_believed():
+    cell, code = only(gated(0.5, twin_shift=0.2))
+    assert (cell.speed, code) == ("too_noisy", 4)
+
+
+@pytest.mark.parametrize("losses, word, expected", [
+    ((0.0, 0.0, 0.0), "held", 0),
+    ((0.02, 0.021, 0.019), "lower", 1),
+    ((-0.02, -0.021, -0.019), "held", 0),
+    ((0.02, 0.02), "not_judged", 0),
+    ((0.02, -0.02, 0.0), "held", 0),
+])  # fmt: skip
+def test_accuracy_is_compared_seed_by_seed(losses, word, expected):
+    cell, code = only(gated(losses=losses))
+    assert (cell.accuracy, code) == (word, expected)
+    if word == "lower":
+        assert cell.accuracy_loss == pytest.approx(0.02)
+        assert 0.005 < cell.accuracy_loss_at_least < 0.02
+
+
+def test_parity_that_the_head_lost_comes_before_all_else():
+    cell, code = only(gated(0.5, worst={"beta": 1e-3}))
+    assert (cell.parity, cell.speed, code) == ("lost", "not_compared", 3)
+    assert "loss" in cell.detail
+
+
+def test_parity_that_the_head_mended_leaves_nothing_to_compare():
+    cell, code = only(gated(0.5, worst={"alpha": 1e-3}))
+    assert (cell.parity, cell.speed, code) == ("proved", "not_compared", 2)
+
+
+def test_a_head_that_fails_fails_the_gate():
+    nothing = np.full((10, 3), np.nan)
+    logs = {BASE: noise(1, 10, 3, 0.01), TWIN: noise(2, 10, 3, 0.01), HEAD: nothing}
+    run = run_of(short_events(logs), ["alpha", "beta"], looks=(10,))
+    cell, code = only(run)
+    assert (cell.speed, code) == ("failed", 2)
+    assert "no such library" in cell.detail
+
+
+def test_too_few_blocks_are_too_little():
+    cell, code = only(gated(0.2, blocks=4))
+    assert (cell.speed, code) == ("too_noisy", 4)
+
+
+def test_how_many_blocks_are_planned():
+    assert [planned_blocks(cells) for cells in (1, 2, 6)] == [10, 20, 20]
+
+
+@given(st.lists(st.floats(-0.1, 0.3), min_size=1, max_size=6), st.integers(0, 10_000))
+def test_bounds_agree_with_holm(slowdowns, seed):
+    random = np.random.RandomState(seed)
+    logs = [np.log1p(each) + random.normal(0, 0.05, size=10) for each in slowdowns]
+    tests = slowdown_tests(logs, [Thresholds()] * len(logs), 0.01)
+    for test in tests:
+        assert test.slower == (test.at_least > 0.02)
+        assert test.at_least < math.expm1(test.estimate.mean) < test.at_most
+    alone = [slowdown_tests([each], [Thresholds()], 0.01)[0].p_adjusted for each in logs]
+    expected = multipletests(alone, method="holm")[1]
+    assert [test.p_adjusted for test in tests] == pytest.approx(list(expected))

@@ -1,0 +1,73 @@
+"""The gate's promises in small; `tox -e power` makes the table of docs/methodology.md."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from harness.analysis.power import coverage, recorded_noise, simulated
+
+from .runs import Contender, noise, speed_run
+
+RANDOM = np.random.RandomState(5)
+VALUES = 0.05 * RANDOM.normal(size=400)
+NOISE = np.concatenate([VALUES, -VALUES])
+"""Block SD 5 %, as the targets have it."""
+
+
+def test_without_a_change_one_gate_in_a_thousand_fails():
+    found = simulated(NOISE, slowdown=0.0, blocks=10, cells=1, gates=20_000, seed=1)
+    # Expected 0.0003: 20 alarms would be far beyond chance.
+    assert found.flagged <= 0.001
+
+
+def test_a_tenth_is_caught_by_ten_blocks_of_one_cell_and_by_twenty_of_six():
+    alone = simulated(NOISE, slowdown=0.1, blocks=10, cells=1, gates=4_000, seed=2)
+    assert alone.flagged >= 0.94
+    among = simulated(NOISE, slowdown=0.1, blocks=20, cells=6, gates=2_000, seed=3)
+    assert among.flagged >= 0.99
+    assert among.flagged_elsewhere <= 0.001
+
+
+def test_at_the_threshold_alarms_are_as_rare_as_alpha_says():
+    found = simulated(NOISE, slowdown=0.02, blocks=10, cells=1, gates=20_000, seed=4)
+    assert 0.007 <= found.flagged <= 0.013
+
+
+def test_much_noise_ends_as_too_noisy_and_not_as_held():
+    found = simulated(6 * NOISE, slowdown=0.0, blocks=10, cells=1, gates=2_000, seed=5)
+    # The threshold no longer helps, so alarms are what alpha allows.
+    assert found.flagged <= 0.013
+    assert found.blind >= 0.7
+
+
+@pytest.mark.parametrize("blocks", [5, 10, 20])
+def test_intervals_cover_the_truth_as_often_as_they_say(blocks):
+    assert 0.93 <= coverage(NOISE, blocks=blocks, intervals=5_000, seed=6) <= 0.97
+
+
+def test_noise_is_what_the_second_copy_showed():
+    logs = {
+        Contender("alpha"): noise(1, 6, 3, 0.05),
+        Contender("alpha", True): noise(2, 6, 3, 0.05),
+        Contender("beta"): noise(3, 6, 3, 0.05, shift=1.0),
+    }
+    run = speed_run(logs)
+    found = recorded_noise([run, run])
+    assert (found.runs, len(found.blocks)) == (2, 12)
+    expected = logs[Contender("alpha", True)] - logs[Contender("alpha")]
+    assert np.array(found.blocks[:6]) == pytest.approx(expected, abs=1e-5)
+    assert found.medians().mean() == pytest.approx(0)
+
+
+def test_noise_of_two_machines_is_not_mixed():
+    run = speed_run({Contender("alpha"): noise(1, 5, 3, 0.05)})
+    machine = msgspec.structs.replace(run.manifest.machine, cores=64)
+    other = msgspec.structs.replace(
+        run, manifest=msgspec.structs.replace(run.manifest, machine=machine)
+    )
+    with pytest.raises(ValueError, match="2 machines"):
+        recorded_noise([run, other])
+    with pytest.raises(ValueError, match="no run has a block"):
+        recorded_noise([run])

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.analysis.estimates import Estimate
+from harness.analysis.tax import HANDWRITTEN, goal_of, outcome_of, taxes
+from harness.spec.events import Group, Parity, Run, TrialStarted, Window
+
+from .runs import Contender, noise, speed_run
+
+
+def tax_run(ratio: float, blocks: int = 10, sd: float = 0.002, **how: Any) -> Run:
+    """An adapter that is ``ratio`` times as fast as the loop written by hand, which runs twice."""
+    made = speed_run(
+        {
+            Contender("script"): noise(1, blocks, 3, sd),
+            Contender("adapter"): noise(2, blocks, 3, sd, shift=math.log(ratio)),
+            Contender("script", twin=True): noise(3, blocks, 3, sd),
+        },
+        **how,
+    )
+    script, adapter = made.manifest.cells
+    by_hand = msgspec.structs.replace(adapter, variant=HANDWRITTEN)
+
+    def named(cell: str) -> str:
+        return by_hand.id if cell == script.id else cell
+
+    [group] = made.manifest.plan.groups
+    plan = msgspec.structs.replace(
+        made.manifest.plan, groups=(Group(name=group.name, cells=(by_hand.id, adapter.id)),)
+    )
+    return Run(
+        manifest=msgspec.structs.replace(made.manifest, cells=(by_hand, adapter), plan=plan),
+        events=[
+            msgspec.structs.replace(event, cell=named(event.cell))
+            if isinstance(event, (TrialStarted, Parity))
+            else event
+            for event in made.events
+        ],
+    )
+
+
+def test_the_ratio_is_the_adapters_rate_by_that_of_the_loop_written_by_hand():
+    [tax] = taxes(tax_run(0.9))
+    assert tax.times_handwritten_rate == pytest.approx(0.9, rel=0.005)
+    assert tax.interval is not None
+    assert tax.interval.low < tax.times_handwritten_rate < tax.interval.high
+    assert tax.interval.confidence == 0.95
+    assert tax.noise_floor is not None
+    assert tax.noise_floor.low < 1 < tax.noise_floor.high
+    assert (tax.framework, tax.batch_size, tax.blocks) == ("adapter", 256, 10)
+    assert (tax.goal, tax.outcome) == (0.99, "missed")
+
+
+def test_no_tax_meets_the_goal():
+    assert [tax.outcome for tax in taxes(tax_run(1.0))] == ["met"]
+
+
+def test_without_parity_there_is_no_ratio():
+    [tax] = taxes(tax_run(1.0, worst={"adapter": 1e-3}))
+    assert (tax.outcome, tax.times_handwritten_rate, tax.interval) == ("not_comparable", None, None)
+
+
+def test_without_a_block_nothing_was_measured():
+    run = tax_run(1.0)
+    run = msgspec.structs.replace(
+        run, events=[event for event in run.events if isinstance(event, Parity)]
+    )
+    [tax] = taxes(run)
+    assert (tax.outcome, tax.blocks, tax.times_handwritten_rate) == ("not_measured", 0, None)
+
+
+def test_first_windows_are_held_against_each_other():
+    run = tax_run(1.0)
+    [tax] = taxes(run)
+    assert tax.first_window_deviation == 0
+    adapters = [
+        event.trial
+        for event in run.events
+        if isinstance(event, TrialStarted) and event.cell == tax.adapter
+    ]
+    off = [
+        msgspec.structs.replace(event, loss_sum=event.loss_sum * 1.25)
+        if isinstance(event, Window) and event.trial == adapters[-1] and event.loss_sum
+        else event
+        for event in run.events
+    ]
+    [tax] = taxes(msgspec.structs.replace(run, events=off))
+    assert tax.first_window_deviation == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "sd", "blocks", "expected"),
+    [
+        (1.0, 0.001, 10, "met"),
+        (0.98, 0.001, 10, "missed"),
+        (0.99, 0.001, 10, "open"),
+        (1.0, 0.1, 10, "open"),
+        (1.0, 0.001, 4, "open"),
+        (1.0, math.nan, 1, "open"),
+    ],
+)
+def test_where_the_interval_lies_decides(ratio, sd, blocks, expected):
+    assert outcome_of(Estimate(blocks, math.log(ratio), sd), 0.99) == expected
+
+
+def test_small_batches_have_a_lower_goal():
+    assert (goal_of(512), goal_of(256), goal_of(32)) == (0.99, 0.99, 0.95)

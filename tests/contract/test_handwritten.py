@@ -1,0 +1,82 @@
+"""The loops written by hand: short, on their own, and training what the adapters train."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import paths
+from harness.datasets.search import find_dataset
+from harness.environments.collection import Environments
+from harness.spec.implementations import read_implementation
+
+SCRIPTS = sorted((paths.BENCHMARKS / "handwritten").glob("*.py"))
+LIBRARIES = {
+    "pytorch": {"torch"},
+    "gluon": {"mxnet"},
+    "keras": {"keras", "tensorflow"},
+}
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_is_short_and_imports_nothing_of_ours(path: Path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    imported = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module).split(".")[0])
+    assert imported - sys.stdlib_module_names == LIBRARIES[path.stem] | {"numpy"}
+
+
+@pytest.mark.frameworks
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_runs_by_itself(path: Path, tmp_path: Path):
+    environment = Environments().sync(read_implementation(paths.IMPLS / path.stem), "cpu")
+    data = find_dataset("fashion-mnist-20k", None).folder
+    done = subprocess.run(
+        [environment.python, str(path), "--data", data, "--windows", "2"],
+        cwd=tmp_path,
+        env={name: os.environ[name] for name in ("PATH", "HOME")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [len(line) for line in lines] == [6, 6]
+    for seconds, _, loss_sum, correct, rate, unit in lines:
+        assert float(rate) == pytest.approx(20 * 256 / float(seconds), rel=0.01)
+        assert 1 < float(loss_sum) / (22 * 256) < 5
+        assert 0 < float(correct) < 22 * 256
+        assert unit == "examples/s"
+
+
+@pytest.mark.frameworks
+@pytest.mark.slow
+def test_scripts_are_proven_and_measured_against_adapters(tmp_path: Path):
+    command = ["tax", "--dataset", "fashion-mnist-20k", "--batch", "64", "--blocks", "1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(paths.ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stderr
+    taxes = json.loads(done.stdout)["taxes"]
+    assert {tax["framework"] for tax in taxes} == set(LIBRARIES)
+    for tax in taxes:
+        assert tax["blocks"] == 1
+        assert tax["times_handwritten_rate"] > 0
+        assert tax["first_window_deviation"] < 1e-5

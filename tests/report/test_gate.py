@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import msgspec
+import pytest
+
+from harness.analysis.gate import GatedCell, GateJudgement, gate
+from harness.report.gate import gate_rows, github_annotations, junit, markdown
+from harness.report.view import page_of
+from harness.spec.gates import Thresholds
+from tests.analysis.gates import gated
+
+CELL = GatedCell(
+    series="lenet-sgd/alpha/eager/resident/cpu-2t",
+    base="base",
+    head="head",
+    speed="held",
+    accuracy="held",
+    parity="proved",
+    thresholds=Thresholds(),
+    slowdown=0.004,
+    slowdown_at_least=-0.01,
+    slowdown_at_most=0.02,
+    blocks=20,
+    accuracy_loss=1e-9,
+    accuracy_loss_at_least=-0.01,
+    seeds=3,
+)
+
+
+def judgement(code: int = 0, **changes: object) -> GateJudgement:
+    cell = msgspec.structs.replace(CELL, **changes)
+    return GateJudgement(
+        run="r", base="main", commit="0123456789abcdef", cells=(cell,), exit_code=code
+    )
+
+
+def test_a_row_says_what_has_held():
+    [row] = gate_rows(judgement(), {"alpha": "Alpha"})
+    assert row[:2] == ("Alpha, lenet-sgd, eager, resident, cpu-2t", "held")
+    assert row[2:4] == ("+0.4%", "[-1.0%, +2.0%], 20 blocks")
+    assert row[5:] == ("held: +0.00 points, 3 seeds", "proved")
+
+
+def test_the_table_is_safe_in_a_pull_request():
+    hostile = judgement(1, speed="slower", detail="<img src=x onerror=alert(1)> | a\nb")
+    text = markdown(hostile, gated().manifest)
+    assert "<img" not in text
+    assert text.startswith("### Regression, against main (0123456789ab)\n")
+    assert "\\| a b" in text
+
+
+def test_annotations_are_github_s_commands():
+    lost = judgement(1, speed="slower", slowdown=0.3, slowdown_at_least=0.2)
+    [line] = github_annotations(lost)
+    assert line == (
+        "::error title=levelfield%3A speed lost::lenet-sgd/alpha/eager/resident/cpu-2t: "
+        "+30.0%25 time a step, [+20.0%25, +2.0%25], 20 blocks"
+    )
+    noisy = judgement(4, speed="too_noisy", detail="one\ntwo")
+    assert next(iter(github_annotations(noisy))).startswith("::warning title=")
+    assert "%0A" in next(iter(github_annotations(noisy)))
+    assert list(github_annotations(judgement())) == []
+
+
+@pytest.mark.parametrize(
+    "changes, counts",
+    [
+        ({}, (0, 0, 0)),
+        ({"speed": "slower", "accuracy": "lower"}, (2, 0, 0)),
+        ({"speed": "too_noisy", "accuracy": "not_judged"}, (0, 1, 1)),
+        ({"speed": "not_compared", "parity": "lost"}, (1, 0, 1)),
+    ],
+)
+def test_junit_counts_what_it_holds(changes, counts):
+    suite = ET.fromstring(junit(judgement(**changes)))
+    cases = suite.findall("testcase")
+    assert [case.get("name") for case in cases] == ["speed", "accuracy", "parity"]
+    names = ("failure", "error", "skipped")
+    assert tuple(len(suite.findall(f"testcase/{name}")) for name in names) == counts
+    said = tuple(int(suite.get(key)) for key in ("failures", "errors", "skipped"))
+    assert (suite.get("tests"), said) == ("3", counts)
+
+
+def test_the_report_of_a_gate_begins_with_its_conclusion():
+    page = page_of(gated(0.2))
+    assert page.question == "Has Alpha and Beta become slower, less accurate or wrong since main?"
+    assert (page.banners[0].tone, page.banners[0].title) == ("bad", "Regression, against main")
+    assert page.sections[0].id == "gate"
+    [table] = page.sections[0].blocks
+    assert table.rows[0][1].text == "slower"
+    assert gate(gated(0.2)).exit_code == 1
