@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,42 @@ CONTROL_LIMIT = 0.10
 STALL_LIMIT = 0.10
 WAITING_CPU_LIMIT = 0.02
 THREADS_LIMIT = 0.10
+
+
+WindowRule = Literal["steal", "control", "threads", "disk"]
+
+WINDOW_RULES: dict[WindowRule, str] = {
+    "steal": f"the hypervisor gave more than {STEAL_LIMIT * 100:.0f} % of the CPUs' time to others",
+    "control": f"the control kernel was more than {CONTROL_LIMIT * 100:.0f} % off the run's median",
+    "threads": f"CPU time ÷ wall time was more than {THREADS_LIMIT * 100:.0f} % above the threads "
+    "that were set",
+    "disk": "a page had to be read from the disk (a major fault)",
+}
+"""Rule → when it flags a window, as a clause."""
+
+
+def window_flags(
+    blocks: Sequence[Block], cores: int, cells: Sequence[Cell]
+) -> dict[tuple[int, int], tuple[WindowRule, ...]]:
+    """(Trial, round) → the rules that flag that window; windows at rest are left out."""
+    threads = {cell.id: cell.threads + cell.loader_workers for cell in cells}
+    windows = [window for block in blocks for trial in block.trials for window in trial.windows]
+    usual = median(window.control_seconds for window in windows) if windows else 0.0
+    found = {}
+    for block in blocks:
+        for trial in block.trials:
+            allowed = threads.get(trial.started.cell, cores) * (1 + THREADS_LIMIT)
+            for window in trial.windows:
+                rules: dict[WindowRule, bool] = {
+                    "steal": window.steal_seconds > STEAL_LIMIT * cores * window.wall_seconds,
+                    "control": abs(window.control_seconds - usual) > CONTROL_LIMIT * usual,
+                    "threads": window.cpu_seconds > allowed * window.wall_seconds,
+                    "disk": window.major_faults > 0,
+                }
+                broken = tuple(rule for rule, holds in rules.items() if holds)
+                if broken:
+                    found[window.trial, window.round] = broken
+    return found
 
 
 def block_flags(blocks: Sequence[Block], cores: int) -> Iterator[BlockFlag]:

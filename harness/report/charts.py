@@ -318,7 +318,7 @@ def _stack(chart: Stack) -> Figure:
 
 
 def _scatter(chart: Scatter) -> Figure:
-    """Points over time on a log axis; those of a flagged block wear a cross."""
+    """Points over time on a log axis; flagged ones wear a cross."""
     figure, axes = canvas(2.9)
     axes.set_yscale("log")
     clouds = thinned(chart.clouds)
@@ -330,7 +330,7 @@ def _scatter(chart: Scatter) -> Figure:
     if crosses:
         x, y = zip(*crosses, strict=True)
         axes.plot(x, y, linestyle="", marker="x", markersize=4.5, markeredgewidth=0.8,
-                  color=FLAG.light, label="in a flagged block")  # fmt: skip
+                  color=FLAG.light, label="flagged")  # fmt: skip
     axes.tick_params(labelcolor=MUTED.light)
     axes.set_xlabel(chart.x_unit)
     axes.set_ylabel(chart.y_unit, fontsize=8)

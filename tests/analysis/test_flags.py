@@ -4,6 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.analysis.flags import window_flags
+from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.events import Run, Window
 
@@ -22,6 +24,31 @@ def test_restless_blocks_are_shown_and_kept() -> None:
     assert [each.value for each in flags] == pytest.approx([0.05, 0.5])
     assert judge(restless).verdicts == judge(quiet).verdicts
     assert judge(quiet).block_flags == ()
+
+
+def flagged(run: Run) -> dict[tuple[int, int], tuple[str, ...]]:
+    cells = run.manifest.cells
+    return window_flags(finished_blocks(run, long=False), run.manifest.machine.cores, cells)
+
+
+def test_windows_are_flagged_one_by_one() -> None:
+    assert flagged(speed_run(steady())) == {}
+    restless = flagged(speed_run(steady(), restless=[1]))
+    # Three contenders with five rounds each.
+    assert len(restless) == 15
+    assert set(restless.values()) == {("steal", "control")}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"), [({"cpu_seconds": 100.0}, "threads"), ({"major_faults": 1}, "disk")]
+)
+def test_a_single_window_may_be_flagged(change: dict[str, float], rule: str) -> None:
+    run = speed_run(steady())
+    place = next(i for i, event in enumerate(run.events) if isinstance(event, Window))
+    events = list(run.events)
+    events[place] = msgspec.structs.replace(events[place], **change)
+    found = flagged(Run(manifest=run.manifest, events=events))
+    assert found == {(events[place].trial, events[place].round): (rule,)}
 
 
 def test_stalls_are_flagged_where_they_are() -> None:

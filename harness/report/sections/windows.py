@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from harness.analysis.flags import CONTROL_LIMIT, STEAL_LIMIT
+from harness.analysis.flags import (
+    CONTROL_LIMIT,
+    STEAL_LIMIT,
+    WINDOW_RULES,
+    WindowRule,
+    window_flags,
+)
 from harness.analysis.trials import Block as MeasuredBlock
 from harness.analysis.trials import finished_blocks
 from harness.report.figures import Box, Boxes, Cloud, Scatter
@@ -26,7 +32,7 @@ from harness.report.page import (
     Table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import Group, Window
+from harness.spec.events import Group, TrialStarted, Window
 
 MOST_RAW_WINDOWS = 5_000
 """Half a megabyte of page; more are left to the run's own files."""
@@ -35,7 +41,8 @@ FLAGGING = (
     "A block is flagged where the hypervisor gave more than "
     f"{STEAL_LIMIT * 100:.0f} % of the CPUs' time to others, or where a fixed matrix product, the "
     f"control kernel, was more than {CONTROL_LIMIT * 100:.0f} % off the median over the run. "
-    "Its windows wear a cross, and they count: no block is ever dropped."
+    "Single windows are flagged likewise, and wear a cross. All of them count: no block is "
+    "dropped, whole or in part, for what the machine did."
 )
 
 
@@ -53,6 +60,8 @@ def windows_section(story: Story) -> Section | None:
             blocks.append(_windows_figures(story, group, own))
             blocks.append(_raw_windows(story, group, own, few=total <= MOST_RAW_WINDOWS))
             blocks += _flags(story, group)
+            blocks += _window_rules(story, own)
+            blocks.append(Paragraph(text=_counted(story, group, own), tone="quiet"))
             blocks.append(Details(summary="Every block", blocks=(_unrest_table(story, own),)))
         else:
             blocks.append(Paragraph(text="No block of short trials was finished.", tone="quiet"))
@@ -66,12 +75,12 @@ def windows_section(story: Story) -> Section | None:
 
 
 def _windows_figures(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> Gallery:
-    flagged = {flag.block for flag in story.judgement.block_flags if flag.group == group.name}
+    flagged = _window_flags(story, blocks)
     windows: defaultdict[tuple[str, bool], list[tuple[Window, bool]]] = defaultdict(list)
     for block in blocks:
         for trial in block.trials:
             windows[trial.started.cell, trial.started.twin] += [
-                (window, block.block in flagged)
+                (window, (window.trial, window.round) in flagged)
                 for window in trial.windows
                 if window.steps and window.wall_seconds > 0
             ]
@@ -119,6 +128,7 @@ def _raw_windows(
     story: Story, group: Group, blocks: Sequence[MeasuredBlock], *, few: bool
 ) -> Block:
     """Every window as a line of CSV, where the run has so few that a page can hold them."""
+    flags = _window_flags(story, blocks)
     lines = [
         (
             block.block,
@@ -132,6 +142,13 @@ def _raw_windows(
             window.wall_seconds,
             window.cpu_seconds,
             window.steal_seconds,
+            window.control_seconds,
+            window.minor_faults,
+            window.major_faults,
+            window.involuntary_switches,
+            window.load,
+            window.frequency_mhz,
+            " ".join(flags.get((window.trial, window.round), ())),
         )
         for block in blocks
         for trial in block.trials
@@ -145,7 +162,8 @@ def _raw_windows(
         )
     heads = (
         "block,cell,twin,round,position,at_unix_seconds,steps,examples,wall_seconds,cpu_seconds,"
-        "steal_seconds"
+        "steal_seconds,control_seconds,minor_faults,major_faults,involuntary_switches,load,"
+        "frequency_mhz,flagged_by"
     )
     buffer = io.StringIO()
     buffer.write(heads + "\n")
@@ -189,6 +207,59 @@ def _unrest_table(story: Story, blocks: Sequence[MeasuredBlock]) -> Table:
         "Control kernel: a fixed matrix product, timed before each window; the median. Load: the "
         "system's, of the last minute.",
     )
+
+
+def _window_flags(
+    story: Story, blocks: Sequence[MeasuredBlock]
+) -> dict[tuple[int, int], tuple[WindowRule, ...]]:
+    manifest = story.run.manifest
+    return window_flags(blocks, manifest.machine.cores, manifest.cells)
+
+
+def _window_rules(story: Story, blocks: Sequence[MeasuredBlock]) -> Iterator[Block]:
+    """How many windows each rule flags; nothing where none are."""
+    flags = _window_flags(story, blocks)
+    if not flags:
+        return
+    counts = Counter(rule for rules in flags.values() for rule in rules)
+    total = sum(len(trial.windows) for block in blocks for trial in block.trials)
+    yield Table(
+        caption="Flagged windows",
+        columns=(Column("Rule"), Column("Windows", number=True), Column("Share", number=True)),
+        rows=tuple(
+            (
+                Datum(text),
+                Datum(f"{counts[rule]:,}"),
+                Datum(percent(counts[rule] / total), "doubt" if counts[rule] else "plain"),
+            )
+            for rule, text in WINDOW_RULES.items()
+        ),
+        note=f"Flagged: {count(len(flags), 'window')} of {total:,}. They count.",
+    )
+
+
+def _counted(story: Story, group: Group, blocks: Sequence[MeasuredBlock]) -> str:
+    """Which blocks the verdicts rest on, and which not."""
+    looks = [look.blocks for look in story.judgement.looks if look.blocks <= len(blocks)]
+    read = max(looks, default=len(blocks))
+    started = {
+        event.block
+        for event in story.run.events
+        if isinstance(event, TrialStarted) and event.group == group.name and not event.long
+    }
+    contenders = max((len(block.trials) for block in blocks), default=0)
+    lacking = sum(len(block.trials) < contenders for block in blocks)
+    said = [
+        f"{count(len(blocks), 'block')} finished; verdicts read the first {read}, up to the last "
+        "planned look that was reached"
+        if read < len(blocks)
+        else f"{count(len(blocks), 'block')} finished, and all are read",
+        f"{len(started) - len(blocks)} begun but not finished, which nothing reads"
+        if len(started) > len(blocks)
+        else "",
+        f"{lacking} with a contender missing, which count for the others' pairs" if lacking else "",
+    ]
+    return "; ".join(part for part in said if part) + "."
 
 
 def _flags(story: Story, group: Group) -> Iterator[Block]:
