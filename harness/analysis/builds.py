@@ -12,6 +12,8 @@ from harness.spec.machine import Environment
 
 ACCELERATOR = re.compile(r"nvidia-|cuda-|.*triton|rocm|intel-extension")
 """Distributions that come with a build for an accelerator, whatever the device of the run."""
+MOST_NAMED = 4
+"""Packages that one clause names; the report's table of packages has all."""
 
 
 def environments_of(
@@ -52,7 +54,9 @@ def confounders(one: Environment, other: Environment) -> tuple[str, ...]:
         clauses.append(f"only {side} is a build for an accelerator ({named[0]} comes with it)")
     others = _others_that_differ(one, other)
     if others:
-        clauses.append(f"other packages differ: {', '.join(others)}")
+        rest = len(others) - MOST_NAMED
+        more = f" and {rest} more" if rest > 0 else ""
+        clauses.append(f"other packages differ: {', '.join(others[:MOST_NAMED])}{more}")
     return tuple(clauses)
 
 

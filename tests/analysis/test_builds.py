@@ -25,6 +25,13 @@ def test_what_else_changed_is_named():
     )
 
 
+def test_a_long_list_is_cut_and_counted():
+    many = {f"package-{number}": "1" for number in range(7)}
+    [clause] = confounders(environment(**many), environment("2.1", **dict.fromkeys(many, "2")))
+    assert clause.count("against") == 4
+    assert clause.endswith("package-3 1 against 2 and 3 more")
+
+
 def test_a_requirement_that_was_asked_for_is_the_subject_itself():
     asked = msgspec.structs.replace(environment(numpy="2.2"), asked_version="numpy==2.2")
     assert confounders(environment(), asked) == ()
