@@ -13,6 +13,10 @@ from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
 
+NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
+"""Fields that follow from where the file is, or from what a command asks for."""
+
+
 class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """One folder under ``impls/``, or under a folder that the user named."""
 
@@ -67,9 +71,11 @@ def read_implementation(folder: Path) -> Implementation:
     path = folder / "impl.toml"
     try:
         table = msgspec.toml.decode(path.read_bytes())
-        own = {"name": folder.name, "folder": str(folder.resolve()), "variant": "", "tree": ""}
-        given = {**table, **own}
-        implementation = record(given, Implementation)
+        for field in NOT_IN_FILES:
+            if field in table:
+                raise ValueError(f"Object contains unknown field `{field}`")
+        place = {"name": folder.name, "folder": str(folder.resolve())}
+        implementation = record({**table, **place}, Implementation)
     except FileNotFoundError:
         raise UsageError(
             f"No impl.toml in {folder}: an implementation needs one; "
