@@ -12,7 +12,6 @@ from harness.spec.cells import Input
 from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
-
 NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
 """Fields that follow from where the file is, or from what a command asks for."""
 
