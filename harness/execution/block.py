@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +79,28 @@ def started_worker(
     )
 
 
+@cache
+def thread_pools() -> ThreadpoolController:
+    """Those of the harness's own libraries.
+
+    They are looked up in a callback from C, in which the exception of a Ctrl-C would be lost: one
+    that comes meanwhile is kept until afterwards.
+    """
+    interrupted = False
+
+    def keep(number: int, frame: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    usual = signal.signal(signal.SIGINT, keep)
+    try:
+        return ThreadpoolController()
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if interrupted:
+            signal.raise_signal(signal.SIGINT)
+
+
 class BlockPlan(NamedTuple):
     """What a block does."""
 
@@ -129,8 +152,6 @@ class Block:
         self._timeouts = timeouts or Timeouts()
         self._trials: list[Trial] = []
         self._stack = ExitStack()
-        # Once: it walks the loaded libraries in a callback, in which a Ctrl-C would be lost.
-        self._pools = ThreadpoolController()
         generator = np.random.RandomState(0)
         self._control = generator.rand(CONTROL_SIZE, CONTROL_SIZE).astype(np.float32)
 
@@ -310,7 +331,7 @@ class Block:
     def _control_seconds(self) -> float:
         """Seconds of a fixed matrix product on one thread: how fast the machine is just now."""
         # On one thread: a thread pool of the harness would spin into the window that follows.
-        with self._pools.limit(limits=1):
+        with thread_pools().limit(limits=1):
             _ = self._control @ self._control
             began = time.perf_counter()
             _ = self._control @ self._control

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from harness.execution import block
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.process import Timeouts
 from harness.spec.events import (
@@ -155,3 +157,18 @@ def test_the_harness_leaves_no_worker_behind(contender, tmp_path):
         if process.create_time() >= began - 1 and process.status() != psutil.STATUS_ZOMBIE
     ]
     assert left == []
+
+
+def test_a_ctrl_c_is_not_lost_while_thread_pools_are_looked_up(monkeypatch):
+    """ctypes prints and forgets what is raised in a callback."""
+
+    class Interrupted(block.ThreadpoolController):
+        def __init__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+            super().__init__()
+
+    monkeypatch.setattr(block, "ThreadpoolController", Interrupted)
+    block.thread_pools.cache_clear()
+    with pytest.raises(KeyboardInterrupt):
+        block.thread_pools()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
