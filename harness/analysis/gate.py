@@ -14,7 +14,8 @@ t-test of a loss of at most the threshold (0.5 points), Holm over all cells, α 
 fails, the head has mended it and there is nothing to compare its speed with.
 
 One look only, at the planned number of blocks: 10 for one cell, 20 for several, which at a block SD
-of 5 % give 95 % power for a slowdown of 10 % and less than 0.1 % false alarms (see ``power``).
+of 5 % give about 95 % power for a slowdown of 10 % and less than 0.1 % false alarms: see ``power``,
+and ``docs/methodology.md`` for what recorded noise makes of it.
 """
 
 from __future__ import annotations
