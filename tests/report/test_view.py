@@ -179,8 +179,9 @@ def test_flags_are_told_with_their_rule_and_that_nothing_is_dropped(
     text = markdown(page_of(tell(long_trials=False)))
     assert "gave more than 2 % of the CPUs' time to others" in text
     assert "was more than 10 % off" in text
-    assert "no block is ever dropped" in text
+    assert "no block is dropped, whole or in part" in text
     assert "No block was flagged, and none was dropped." in text
+    assert "finished, and all are read." in text
 
 
 def test_confounders_are_told_beside_the_verdict(tell: Callable[..., Run]) -> None:
