@@ -425,7 +425,7 @@ def main() -> None:
     if status == INTERRUPTED:
         console.fail(
             "Interrupted. What was measured is kept: 'levelfield list runs' shows it, "
-            "'levelfield run --resume RUN' goes on"
+            "the same command with '--resume RUN' goes on"
         )
     sys.exit(status)
 
