@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +12,7 @@ from harness.analysis.comparability import obstacles
 from harness.analysis.controlled import ControlledRate, controlled_rates
 from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.judgement import REASONS
+from harness.analysis.outcomes import Parity
 from harness.analysis.parity import parity_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.baselines import Baseline, BaselineCell, BaselineValue, TrainedAccuracy
@@ -19,8 +20,6 @@ from harness.spec.cells import Cell
 from harness.spec.events import Failure, Group, Manifest, Run
 from harness.spec.machine import Environment
 from harness.spec.recipes import Recipe
-
-Parity = Literal["proved", "lost", "not_run"]
 
 NAMING = ("recipe", "framework", "mode", "input", "device", "threads", "settings")
 """The conditions that a series is named by: two that differ in one of these are two series."""

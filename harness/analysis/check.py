@@ -29,15 +29,13 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from harness.analysis.baselines import Parity, RunCell
+from harness.analysis.baselines import RunCell
+from harness.analysis.outcomes import Accuracy, Parity, Speed
 from harness.analysis.protocol import holm
 from harness.spec.baselines import BaselineCell, BaselineValue
 from harness.spec.gates import GateTerms, Thresholds
 
 LEAST_RUNS = 10
-
-Speed = Literal["held", "slower", "too_noisy", "failed", "not_compared"]
-Accuracy = Literal["held", "lower", "not_judged"]
 
 
 class CheckedCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,19 +149,6 @@ def check(
             )
         answered.append(each)
     return tuple(answered)
-
-
-def exit_code(cells: Sequence[CheckedCell], *, strict: bool) -> int:
-    """As ``CheckJudgement.exit_code``; 2 also where nothing was compared."""
-    if any(cell.parity == "lost" for cell in cells):
-        return 3
-    if strict and any(cell.speed == "slower" or cell.accuracy == "lower" for cell in cells):
-        return 1
-    if any(cell.speed == "failed" for cell in cells):
-        return 2
-    if any(cell.speed == "too_noisy" for cell in cells):
-        return 4
-    return 0 if any(cell.speed in ("held", "slower") for cell in cells) else 2
 
 
 def _described(each: RunCell, known: BaselineCell | None, terms: GateTerms) -> CheckedCell:

@@ -1,52 +1,39 @@
 """The regression gate: has a cell become slower, less accurate, or wrong, since its base?
 
-*Speed.* Base and head took turns in the same blocks. Per block the median over rounds of the log
-ratio of paired windows' times, head ÷ base; over blocks the mean. A one-sided t-test (Student,
-1908) of a slowdown of at most the threshold (2 %), Holm (1979) over all cells: below α (.01) the
-cell is *slower*. Else, where the one-sided 95 % upper bound lies below ``blind_to`` (10 %), speed
-has *held*; else the gate has seen too little, *too noisy*. So has every cell where a reference
-differed from its own second copy.
+*Speed.* Base and head took turns in the same blocks. A test of a slowdown (see ``slowdown``) over
+all cells: below α (.01) the cell is *slower*. Else, where the one-sided 95 % upper bound lies below
+``blind_to`` (10 %), speed has *held*; else the gate has seen too little, *too noisy*. So has every
+cell where a reference differed from its own second copy.
 
 *Accuracy.* Long trials share data, initial weights and order seed by seed: a one-sided paired
 t-test of a loss of at most the threshold (0.5 points), Holm over all cells, α as above.
 
 *Parity.* Both are held against the oracle. What the head fails is *lost*; where only the base
 fails, the head has mended it and there is nothing to compare its speed with.
-
-One look only, at the planned number of blocks: 10 for one cell, 20 for several, which at a block SD
-of 5 % give about 95 % power for a slowdown of 10 % and less than 0.1 % false alarms: see ``power``,
-and ``docs/methodology.md`` for what recorded noise makes of it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from scipy import special
 
 from harness.analysis.convergence import LEAST_SEEDS, Convergence, Paired, convergences
-from harness.analysis.estimates import Contender, Estimate, Floats, estimate, log_ratios, sample
+from harness.analysis.estimates import Contender, Floats, log_ratios, sample
 from harness.analysis.judgement import Interval, Judgement
+from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
 from harness.analysis.parity import parity_results
 from harness.analysis.protocol import LEAST_BLOCKS, holm
+from harness.analysis.slowdown import SlowdownTest, holm_levels, slowdown_tests
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
 from harness.spec.events import Failure, Run
 from harness.spec.gates import GateTerms, Thresholds
-
-BLOCKS_FOR_ONE = 10
-BLOCKS_FOR_SEVERAL = 20
-UPPER_CONFIDENCE = 0.95
-"""One-sided, of the slowdown that could have gone unseen."""
-
-Speed = Literal["held", "slower", "too_noisy", "failed", "not_compared"]
-Accuracy = Literal["held", "lower", "not_judged"]
-Parity = Literal["proved", "lost", "not_run"]
 
 
 class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,53 +83,6 @@ class GateJudgement(msgspec.Struct, frozen=True, kw_only=True):
     noisy."""
 
 
-class SlowdownTest(NamedTuple):
-    """What the blocks of one cell say against its threshold."""
-
-    estimate: Estimate
-    """Of log(time of the head ÷ time of the base)."""
-    p_adjusted: float
-    at_least: float
-    at_most: float
-    slower: bool
-    blind: bool
-    """Whether a slowdown of ``blind_to`` could have gone unseen."""
-
-
-def slowdown_tests(
-    logs: Sequence[Floats], thresholds: Sequence[Thresholds], alpha: float
-) -> list[SlowdownTest]:
-    """One for each cell of a family, from its log(time of the head ÷ time of the base) by block.
-
-    Each has 2 blocks or more.
-    """
-    estimates = [_known(estimate(each)) for each in logs]
-    limits = [math.log1p(each.slowdown) for each in thresholds]
-    p_values = [_p_above(of, limit) for of, limit in zip(estimates, limits, strict=True)]
-    adjusted = holm(p_values)
-    levels = _holm_levels(p_values, alpha)
-    found = []
-    for of, p, level, own in zip(estimates, adjusted, levels, thresholds, strict=True):
-        at_most = math.expm1(of.mean + _half(of, UPPER_CONFIDENCE))
-        slower = p < alpha
-        found.append(
-            SlowdownTest(
-                estimate=of,
-                p_adjusted=p,
-                at_least=math.expm1(of.mean - _half(of, level)),
-                at_most=at_most,
-                slower=slower,
-                blind=not slower and at_most >= own.blind_to,
-            )
-        )
-    return found
-
-
-def planned_blocks(cells: int) -> int:
-    """How many blocks a gate of so many cells needs."""
-    return BLOCKS_FOR_ONE if cells == 1 else BLOCKS_FOR_SEVERAL
-
-
 def gate(run: Run) -> GateJudgement:
     """What ``run``, planned as a gate, says of each cell."""
     terms = run.manifest.gate or GateTerms(base="")
@@ -177,7 +117,7 @@ def gate(run: Run) -> GateJudgement:
         base=terms.base,
         commit=terms.commit,
         cells=tuple(gated),
-        exit_code=_exit_code(gated),
+        exit_code=exit_code(gated),
     )
 
 
@@ -266,18 +206,6 @@ def _parity(run: Run, cell: str) -> Parity:
     return "proved" if all(result.passed for result in own) else "lost"
 
 
-def _exit_code(cells: Sequence[GatedCell]) -> int:
-    if any(cell.parity == "lost" for cell in cells):
-        return 3
-    if any(cell.speed == "slower" or cell.accuracy == "lower" for cell in cells):
-        return 1
-    if any(cell.speed == "failed" for cell in cells):
-        return 2
-    if any(cell.speed == "too_noisy" for cell in cells):
-        return 4
-    return 0 if any(cell.speed == "held" for cell in cells) else 2
-
-
 def _accuracy_losses(
     found: Sequence[Convergence], pairs_of: Sequence[tuple[str, ...]]
 ) -> dict[str, Paired]:
@@ -296,42 +224,8 @@ def _loss_tests(
     p_values = [of.p_above(thresholds[cell].accuracy) for cell, of in losses.items()]
     found = {}
     for (cell, of), adjusted, level in zip(
-        losses.items(), holm(p_values), _holm_levels(p_values, terms.alpha), strict=True
+        losses.items(), holm(p_values), holm_levels(p_values, terms.alpha), strict=True
     ):
         quantile = float(special.stdtrit(of.seeds - 1, level))
         found[cell] = _Loss(of, of.mean - quantile * of.error, adjusted < terms.alpha)
     return found
-
-
-def _holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
-    """The confidence of each test's lower bound, so that bounds agree with Holm's verdicts.
-
-    The k-th smallest p is held against α ÷ (m − k + 1); from the first that is not rejected on, all
-    against that one's level.
-    """
-    levels = [0.0] * len(p_values)
-    reached = alpha
-    rejecting = True
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        if rejecting:
-            reached = alpha / (len(p_values) - rank)
-            rejecting = p_values[index] < reached
-        levels[index] = 1 - reached
-    return levels
-
-
-def _half(of: Estimate, confidence: float) -> float:
-    """From the mean to a one-sided bound."""
-    return float(special.stdtrit(of.blocks - 1, confidence)) * of.sd / math.sqrt(of.blocks)
-
-
-def _p_above(of: Estimate, limit: float) -> float:
-    """One-sided p of a mean of at most ``limit``."""
-    if of.sd == 0:
-        return 0.0 if of.mean > limit else 1.0
-    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / (of.sd / math.sqrt(of.blocks))))
-
-
-def _known(of: Estimate | None) -> Estimate:
-    assert of is not None, "a cell without blocks is in no family"
-    return of

@@ -28,9 +28,9 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from harness.analysis.baselines import Parity
 from harness.analysis.controlled import ControlledRate
 from harness.analysis.estimates import Floats
+from harness.analysis.outcomes import Parity
 
 LEAST_RUNS = 10
 """Fewer know too little of their noise."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.estimates import Estimate, Floats, sample
-from harness.analysis.gate import slowdown_tests
+from harness.analysis.slowdown import slowdown_tests
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Run
 from harness.spec.gates import Thresholds

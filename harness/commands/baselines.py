@@ -15,7 +15,8 @@ from harness.analysis.baselines import (
     nearest,
     run_cells,
 )
-from harness.analysis.check import LEAST_RUNS, CheckedCell, CheckJudgement, check, exit_code
+from harness.analysis.check import LEAST_RUNS, CheckedCell, CheckJudgement, check
+from harness.analysis.outcomes import exit_code
 from harness.console import Console
 from harness.errors import UsageError
 from harness.report.check import check_header, check_rows, conclusion, warnings

@@ -9,8 +9,8 @@ import msgspec
 
 from harness import paths
 from harness.analysis.estimates import Floats
-from harness.analysis.gate import planned_blocks
 from harness.analysis.power import Noise, Power, coverage, recorded_noise, simulated
+from harness.analysis.slowdown import planned_blocks
 from harness.console import Console
 from harness.errors import RecordError, UsageError
 from harness.store.runs import read_run

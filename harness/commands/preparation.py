@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from harness import __version__, paths
-from harness.analysis.gate import planned_blocks
+from harness.analysis.slowdown import planned_blocks
 from harness.commands.catalogue import Catalogue
 from harness.commands.inputs import (
     DatasetProgress,

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.analysis.check import Accuracy, CheckedCell, CheckJudgement, Speed
+from harness.analysis.check import CheckedCell, CheckJudgement
 from harness.report.formats import NOTHING, number
-
-SPEEDS: dict[Speed, str] = {
-    "held": "held",
-    "slower": "slower",
-    "too_noisy": "too noisy",
-    "failed": "failed",
-    "not_compared": "not compared",
-}
-ACCURACIES: dict[Accuracy, str] = {"held": "held", "lower": "lower", "not_judged": "not judged"}
-PARITIES = {"proved": "proved", "lost": "lost", "not_run": "not run"}
-
-CONCLUSIONS = {
-    0: "No regression",
-    1: "Regression",
-    2: "A cell failed",
-    3: "Parity is lost",
-    4: "Too noisy to judge",
-}
-"""Exit code → what it means."""
+from harness.report.outcomes import (
+    ACCURACIES,
+    CONCLUSIONS,
+    PARITIES,
+    SPEEDS,
+    change_of_time,
+    points_gained,
+)
 
 
 def check_header() -> tuple[str, ...]:
@@ -41,7 +30,7 @@ def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
         (
             cell.series,
             SPEEDS[cell.speed],
-            _change(cell.slowdown),
+            change_of_time(cell.slowdown),
             _usual(cell),
             number(cell.examples_per_second),
             number(cell.expected_examples_per_second),
@@ -58,8 +47,8 @@ def warnings(found: CheckJudgement) -> Iterator[str]:
     for cell in found.cells:
         if cell.speed == "slower":
             yield (
-                f"{cell.series} takes {_change(cell.slowdown)} time a step, one more run like the "
-                f"{cell.earlier_runs} earlier ones {_usual(cell)} (not interleaved): "
+                f"{cell.series} takes {change_of_time(cell.slowdown)} time a step, one more run "
+                f"like the {cell.earlier_runs} earlier ones {_usual(cell)} (not interleaved): "
                 "confirm it with 'levelfield gate --base REF'"
             )
         elif cell.detail:
@@ -81,10 +70,6 @@ def conclusion(found: CheckJudgement) -> str:
     return seen if found.exit_code == 0 else f"{said}. {seen}"
 
 
-def _change(slowdown: float | None) -> str:
-    return NOTHING if slowdown is None else f"{slowdown:+.1%}"
-
-
 def _usual(cell: CheckedCell) -> str:
     if cell.usual_from is None or cell.usual_to is None:
         return NOTHING
@@ -94,5 +79,4 @@ def _usual(cell: CheckedCell) -> str:
 def _accuracy(cell: CheckedCell) -> str:
     if cell.accuracy_loss is None:
         return ACCURACIES[cell.accuracy]
-    gain = round(-100 * cell.accuracy_loss, 2) + 0.0  # no minus before a zero
-    return f"{ACCURACIES[cell.accuracy]} ({gain:+.2f} points)"
+    return f"{ACCURACIES[cell.accuracy]} ({points_gained(cell.accuracy_loss)})"

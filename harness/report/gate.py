@@ -5,32 +5,17 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 
-from harness.analysis.gate import Accuracy, GatedCell, GateJudgement, Parity, Speed
+from harness.analysis.gate import GatedCell, GateJudgement
 from harness.report.formats import NOTHING, bounds, count, percent
+from harness.report.outcomes import (
+    ACCURACIES,
+    CONCLUSIONS,
+    PARITIES,
+    SPEEDS,
+    change_of_time,
+    points_gained,
+)
 from harness.spec.events import Manifest
-
-SPEEDS: dict[Speed, str] = {
-    "held": "held",
-    "slower": "slower",
-    "too_noisy": "too noisy",
-    "failed": "failed",
-    "not_compared": "not compared",
-}
-ACCURACIES: dict[Accuracy, str] = {
-    "held": "held",
-    "lower": "lower",
-    "not_judged": "not judged",
-}
-PARITIES: dict[Parity, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
-
-CONCLUSIONS = {
-    0: "No regression",
-    1: "Regression",
-    2: "A cell failed, or there was nothing to compare",
-    3: "Parity is lost",
-    4: "Too noisy to judge",
-}
-"""Exit code → what it means."""
 
 
 def gate_header() -> tuple[str, ...]:
@@ -44,7 +29,7 @@ def gate_rows(found: GateJudgement, titles: Mapping[str, str]) -> list[tuple[str
         (
             _name(cell, titles),
             SPEEDS[cell.speed],
-            NOTHING if cell.slowdown is None else f"{cell.slowdown:+.1%}",
+            change_of_time(cell.slowdown),
             _bounds_in_words(cell),
             NOTHING if cell.noise_floor is None else bounds(cell.noise_floor),
             _accuracy_in_words(cell),
@@ -140,7 +125,7 @@ def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
     """(JUnit's kind, what, text): ``failure`` fails a gate, ``error`` leaves it unsure."""
     bounds_in_words = _bounds_in_words(cell)
     if cell.speed == "slower":
-        text = f"{cell.series}: {cell.slowdown:+.1%} time a step, {bounds_in_words}"
+        text = f"{cell.series}: {change_of_time(cell.slowdown)} time a step, {bounds_in_words}"
         yield "failure", "speed lost", text
     elif cell.speed in ("too_noisy", "failed"):
         yield "error", f"speed {SPEEDS[cell.speed]}", f"{cell.series}: {cell.detail}"
@@ -172,9 +157,7 @@ def _accuracy_in_words(cell: GatedCell) -> str:
     word = ACCURACIES[cell.accuracy]
     if cell.accuracy_loss is None or cell.accuracy_loss_at_least is None:
         return word
-    # Rounded first, and no minus before a zero.
-    change = round(-cell.accuracy_loss * 100, 2) + 0.0
-    return f"{word}: {change:+.2f} points, {count(cell.seeds, 'seed')}"
+    return f"{word}: {points_gained(cell.accuracy_loss)}, {count(cell.seeds, 'seed')}"
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

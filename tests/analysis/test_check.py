@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from harness.analysis.baselines import RunCell
-from harness.analysis.check import LEAST_RUNS, CheckedCell, check, exit_code, prediction
+from harness.analysis.check import LEAST_RUNS, CheckedCell, check, prediction
+from harness.analysis.outcomes import exit_code
 from harness.spec.baselines import BaselineCell, BaselineValue, TrainedAccuracy
 from harness.spec.gates import GateTerms, Thresholds
 

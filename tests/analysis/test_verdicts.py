@@ -77,7 +77,7 @@ def test_holm_is_the_one_of_the_paper() -> None:
     assert holm([]) == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_keeps_the_order_and_never_shrinks(p_values: list[float]) -> None:
     adjusted = holm(p_values)
@@ -315,7 +315,7 @@ def close(one: Verdict, other: Verdict) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(two_contenders())
 def test_exchanging_two_contenders_mirrors_their_verdict(logs: dict[Contender, Logs]) -> None:
     run = speed_run(logs, looks=(5,))
@@ -327,7 +327,7 @@ def test_exchanging_two_contenders_mirrors_their_verdict(logs: dict[Contender, L
     assert close(mirrored(only(exchanged)), only(run))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(two_contenders(), st.floats(-3, 3))
 def test_a_machine_that_is_faster_for_all_changes_no_verdict(
     logs: dict[Contender, Logs], shift: float
@@ -338,7 +338,7 @@ def test_a_machine_that_is_faster_for_all_changes_no_verdict(
     assert close(only(speed_run(scaled)), only(speed_run(logs)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(two_contenders(), st.randoms(use_true_random=False))
 def test_the_order_of_events_within_a_block_changes_nothing(
     logs: dict[Contender, Logs], random: Random

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from tests.datasets.small_dataset import idx_bytes
 any_array = arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=4, max_side=6))
 
 
-@settings(deadline=None)
 @given(any_array)
 def test_what_was_written_is_read(array: NDArray[np.uint8]) -> None:
     read = read_idx(idx_bytes(array), array.ndim, "it")
@@ -25,7 +24,6 @@ def test_what_was_written_is_read(array: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(read, array)
 
 
-@settings(deadline=None)
 @given(any_array, st.data())
 def test_every_cut_is_refused(array: NDArray[np.uint8], data: st.DataObject) -> None:
     content = idx_bytes(array)
@@ -34,7 +32,6 @@ def test_every_cut_is_refused(array: NDArray[np.uint8], data: st.DataObject) -> 
         read_idx(content[:end], array.ndim, "it")
 
 
-@settings(deadline=None)
 @given(any_array, st.binary(min_size=1, max_size=9))
 def test_every_addition_is_refused(array: NDArray[np.uint8], tail: bytes) -> None:
     with pytest.raises(DataError, match="goes on after its end"):

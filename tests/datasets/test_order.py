@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.datasets.arrays import digest_of_order
@@ -19,7 +19,6 @@ def test_the_stream_is_frozen() -> None:
     assert digest_of_order(batch_order(7, 3, 60_000)) == digest
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(0, 4), st.integers(1, 300))
 def test_each_epoch_is_a_permutation(seed: int, epochs: int, examples: int) -> None:
     order = batch_order(seed, epochs, examples)
@@ -28,13 +27,11 @@ def test_each_epoch_is_a_permutation(seed: int, epochs: int, examples: int) -> N
     assert (np.sort(order, axis=1) == np.arange(examples)).all()
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 4))
 def test_an_order_does_not_depend_on_the_epochs_that_follow(seed: int, epochs: int) -> None:
     np.testing.assert_array_equal(batch_order(seed, epochs, 50), batch_order(seed, 5, 50)[:epochs])
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_epochs_and_seeds_differ(seed: int) -> None:
     first, second = batch_order(seed, 2, 100)

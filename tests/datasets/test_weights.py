@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import paths
@@ -90,7 +90,6 @@ def test_lenet_is_drawn_from_the_intervals_of_its_fans(layer: str, fans: tuple[i
     assert 0 < np.abs(default[f"{layer}.bias"]).max() <= np.float32(bound)
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.integers(1, 9), st.integers(0, 99)
 )

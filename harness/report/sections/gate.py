@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from harness.analysis.gate import GatedCell, gate
 from harness.report.formats import percent
-from harness.report.gate import (
-    ACCURACIES,
-    PARITIES,
-    SPEEDS,
-    conclusion,
-    gate_header,
-    gate_rows,
-    sentences,
-)
+from harness.report.gate import conclusion, gate_header, gate_rows, sentences
+from harness.report.outcomes import ACCURACIES, PARITIES, SPEEDS
 from harness.report.page import Banner, Block, Column, Datum, Items, Section, Table, Tone
 from harness.report.sections.story import Story
 from harness.spec.events import Run

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
@@ -75,7 +75,6 @@ def test_textbook_convolution() -> None:
     assert_array_equal(outputs, [[[[19, 25], [37, 43]]]])
 
 
-@settings(deadline=None)
 @given(few, few, few, extents, extents, few, few, st.integers(0, 2), st.integers(0, 99))
 def test_conv_is_the_plain_loop(
     count: int,
@@ -100,7 +99,6 @@ def test_conv_is_the_plain_loop(
     assert_allclose(outputs, expected, rtol=1e-12, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(few, few, extents, extents, few, few, st.integers(0, 1), st.integers(0, 99))
 def test_max_pool_is_the_plain_loop(
     count: int,
@@ -120,7 +118,6 @@ def test_max_pool_is_the_plain_loop(
     assert_array_equal(outputs, naive_pool(layer, inputs, np.max))
 
 
-@settings(deadline=None)
 @given(few, few, extents, extents, few, few, st.integers(0, 99))
 def test_average_pool_is_the_plain_loop(
     count: int, depth: int, height: int, width: int, size: int, stride: int, seed: int

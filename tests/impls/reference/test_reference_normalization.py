@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
@@ -111,7 +111,6 @@ def test_channels_of_images_are_taken_over_all_places_and_apart() -> None:
     assert_allclose(result.statistics["bn.running_var"], [5, 0], rtol=1e-15)
 
 
-@settings(deadline=None)
 @given(st.integers(2, 6), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
 def test_outputs_have_the_mean_of_the_bias_and_the_spread_of_the_weight(
     count: int, depth: int, extent: int, seed: int
