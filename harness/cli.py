@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from typer.exceptions import TyperException
 
 from harness import __version__
-from harness.commands import listings
+from harness.commands import listings, suites
 from harness.commands.baselines import check_run, save_run
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.data import data_app
@@ -43,9 +42,6 @@ from harness.store.runs import run_folders
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
-
-REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
-"""What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
 
 BaselineFile = Annotated[
     Path | None,
@@ -100,18 +96,7 @@ def verify(
 ) -> None:
     """Hold each cell against the float64 reference; measure nothing."""
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
-    usual = catalogue.suites["cpu"]
-    modes = [mode for one in catalogue.implementations.values() for mode in one.modes]
-    suite = Suite(
-        name="verify",
-        description="",
-        recipes=tuple(catalogue.recipes) if every else usual.recipes,
-        frameworks=usual.frameworks,
-        modes=tuple(dict.fromkeys(modes)),
-        long_trials=False,
-        blocks=0,
-        aa=False,
-    )
+    suite = suites.proof_alone(catalogue, every_recipe=every)
     folder = _measured(console, catalogue, suite, flags)
     show_verification(console, folder)
     raise typer.Exit(exit_code(folder))
@@ -135,15 +120,7 @@ def reproduce(
             "larger seed: lower one of them"
         )
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
-    suite = Suite(
-        name="reproduce",
-        description="",
-        recipes=tuple(recipe or REPRODUCED),
-        frameworks=catalogue.suites["cpu"].frameworks,
-        seeds=seeds,
-        blocks=0,
-        aa=False,
-    )
+    suite = suites.reproduction(catalogue, recipe or (), seeds)
     folder = _measured(console, catalogue, suite, flags)
     show_results(console, [folder], flags.out / "reports")
     raise typer.Exit(exit_code(folder))
@@ -166,24 +143,26 @@ def report(
 def compare(
     flags: Flags,
     these: Annotated[
-        list[str], typer.Argument(metavar="RUN... | F@V F@V", help="Stored runs, or versions.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="RUN... | F@V F@V", help="Stored runs, or versions."),
+    ] = None,
 ) -> None:
     """Put stored runs side by side, or measure versions of a framework against each other.
 
     A version is NAME@1.2.3, or NAME@PACKAGE==1.2.3 for another package of its environment.
     """
-    console = Console(json=flags.json)
-    if len(these) < 2:
+    console, these = Console(json=flags.json), these or []
+    if len(these) < 2 and flags.resume is None:
         raise UsageError(
-            f"{these[0]} stands alone, expected two or more: name what to compare with"
+            f"{these[0] if these else 'Nothing'} stands alone, expected two or more: "
+            "name what to compare with"
         )
-    if not any("@" in each for each in these):
+    if flags.resume is None and not any("@" in each for each in these):
         runs = flags.out / "results" / "runs"
         show_results(console, [_run_folder(runs, name) for name in these], flags.out / "reports")
         return
     catalogue = read_catalogue(flags.impl_dir or ())
-    suite = msgspec.structs.replace(catalogue.suites["cpu"], name="compare", recipes=("lenet-sgd",))
+    suite = suites.comparison(catalogue)
     folder = _measured(console, catalogue, suite, replace(flags, framework=these))
     show_results(console, [folder], flags.out / "reports")
     raise typer.Exit(exit_code(folder))

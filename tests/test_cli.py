@@ -127,6 +127,8 @@ def test_run_takes_every_selection_flag():
         (["run", "--data-dir", "/nowhere"], "/nowhere"),
         (["run", "--impl-dir", "/nowhere"], "--impl-dir /nowhere holds no implementation"),
         (["run", "--resume", "nothing"], "No run in nothing"),
+        (["compare"], "Nothing stands alone, expected two or more: name what to compare with"),
+        (["compare", "--resume", "nothing"], "No run in nothing"),
         (["report", "nothing"], "No run in nothing"),
         (["list", "things"], "No list of 'things', expected one of"),
         (["env", "remove", "nothing"], "No environment nothing"),

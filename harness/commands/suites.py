@@ -1,0 +1,49 @@
+"""The suites of commands that measure without one of their own in ``benchmarks/suites``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.commands.catalogue import Catalogue
+from harness.spec.suites import Suite
+
+USUAL = "cpu"
+"""The suite whose frameworks and recipes hold where nobody says others."""
+REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
+"""What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
+
+
+def proof_alone(catalogue: Catalogue, *, every_recipe: bool) -> Suite:
+    """Every mode of every framework, held against the oracle and not measured."""
+    usual = catalogue.suites[USUAL]
+    modes = [mode for one in catalogue.implementations.values() for mode in one.modes]
+    return Suite(
+        name="verify",
+        description="",
+        recipes=tuple(catalogue.recipes) if every_recipe else usual.recipes,
+        frameworks=usual.frameworks,
+        modes=tuple(dict.fromkeys(modes)),
+        long_trials=False,
+        blocks=0,
+        aa=False,
+    )
+
+
+def reproduction(catalogue: Catalogue, recipes: Sequence[str], seeds: int) -> Suite:
+    """Whole recipes over several seeds, for their curves alone."""
+    return Suite(
+        name="reproduce",
+        description="",
+        recipes=tuple(recipes) or REPRODUCED,
+        frameworks=catalogue.suites[USUAL].frameworks,
+        seeds=seeds,
+        blocks=0,
+        aa=False,
+    )
+
+
+def comparison(catalogue: Catalogue) -> Suite:
+    """One recipe, in versions of a framework that are named beside it."""
+    return msgspec.structs.replace(catalogue.suites[USUAL], name="compare", recipes=REPRODUCED[:1])
