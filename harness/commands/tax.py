@@ -26,6 +26,8 @@ RECIPE = "lenet-sgd"
 """What the scripts train."""
 BATCH_SIZES = (LARGE_BATCH, 32)
 SUITE = "tax"
+ROUNDS = 24
+"""Of a block: what is looked for is about 1 %, and starting its processes takes most of a block."""
 WINDOW_EXAMPLES = 5120
 """20 steps of 256, 160 steps of 32."""
 
@@ -59,6 +61,7 @@ def start_tax(
         description="",
         recipes=tuple(recipes),
         frameworks=catalogue.suites["cpu"].frameworks,
+        rounds=ROUNDS,
         window_examples=WINDOW_EXAMPLES,
         long_trials=False,
     )
