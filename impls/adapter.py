@@ -84,7 +84,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     """One of the modes that the implementation's ``impl.toml`` declares."""
     device: str
-    """``cpu``, ``gpu`` or ``gpu:N``."""
+    """``cpu``, ``gpu`` or ``gpu:N``; the harness says ``gpu:0`` to a worker, which sees one GPU."""
     threads: int
     """CPU threads that the framework may use for one operation."""
     seed: int = 0
@@ -163,7 +163,24 @@ class Adapter(Protocol):
         """(B, C, H, W) in, (B, 10) logits of the model in inference mode out, on the host."""
 
     def device(self) -> str:
-        """Where the parameters really live, asked of the framework: ``cpu`` or ``gpu:N``."""
+        """Where all parameters really live, asked of the framework: ``cpu`` or ``gpu:N``.
+
+        Several places, if it should be so, are joined by commas.
+        """
+
+    def result_device(self) -> str:
+        """Where what is computed really comes out, asked and said likewise.
+
+        Of the latest training step, where its results are kept; else of a forward pass taken now.
+        Weights, optimizer and metrics stay as they are. The harness asks after the first training
+        steps, outside every clock.
+        """
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """The most that tensors have taken at once of the GPU, counted by the framework itself.
+
+        None: on the CPU, or the framework doesn't count it.
+        """
 
     def layers(self) -> list[LayerLine]:
         """The framework's own layers in the order of the forward pass, as it calls and sees them.

@@ -69,10 +69,13 @@ def _parity_obstacle(cell: str, parity: Sequence[ParityResult]) -> Obstacle | No
 def _device_obstacle(cell: Cell, blocks: Sequence[Block]) -> Obstacle | None:
     for block in blocks:
         for trial in block.trials:
-            device = trial.finished.device
-            # A cell on ``gpu`` may report ``gpu:0``.
-            if trial.started.cell == cell.id and device.split(":")[0] != cell.device.split(":")[0]:
-                return Obstacle("device_differs", f"{cell.id}: on {device}")
+            if trial.started.cell != cell.id:
+                continue
+            # Runs of earlier versions don't say where results were.
+            for device in (trial.finished.device, trial.finished.result_device or cell.device):
+                # A cell on ``gpu`` may report ``gpu:0``.
+                if device.split(":")[0] != cell.device.split(":")[0]:
+                    return Obstacle("device_differs", f"{cell.id}: on {device}")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from harness.analysis.parity import parity_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest, Run, Window
+from harness.spec.events import GpuReading, Manifest, Run, Window
 from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
 
 Parity = Literal["passed", "failed", "missing"]
@@ -156,6 +156,8 @@ def bencher_metrics(of: Results) -> dict[str, dict[str, BencherMetric]]:
 
 def _row(manifest: Manifest, cell: Cell, parity: Parity, trial: Trial, window: Window) -> WindowRow:
     seen = msgspec.structs.asdict(window)
+    del seen["gpu"]
+    gpu = {} if window.gpu is None else _gpu_columns(window.gpu)
     timed = window.examples > 0 and window.wall_seconds > 0
     return WindowRow(
         run=manifest.run,
@@ -185,4 +187,10 @@ def _row(manifest: Manifest, cell: Cell, parity: Parity, trial: Trial, window: W
         correct_examples=seen.pop("correct"),
         examples_per_second=window.examples / window.wall_seconds if timed else None,
         **seen,
+        **gpu,
     )
+
+
+def _gpu_columns(reading: GpuReading) -> dict[str, Any]:
+    columns = {f"gpu_{name}": value for name, value in msgspec.structs.asdict(reading).items()}
+    return {**columns, "gpu_throttle_reasons": " ".join(reading.throttle_reasons)}

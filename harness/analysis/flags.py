@@ -13,6 +13,7 @@ from harness.analysis.estimates import Contender, Sample, log_rates, stall_facto
 from harness.analysis.judgement import BlockFlag, ContenderFlag, Rate
 from harness.analysis.trials import Block
 from harness.spec.cells import Cell
+from harness.spec.events import Window
 
 STEAL_LIMIT = 0.02
 CONTROL_LIMIT = 0.10
@@ -21,7 +22,23 @@ WAITING_CPU_LIMIT = 0.02
 THREADS_LIMIT = 0.10
 
 
-WindowRule = Literal["steal", "control", "threads", "disk"]
+THROTTLING = {
+    "hw_slowdown",
+    "hw_thermal_slowdown",
+    "hw_power_brake_slowdown",
+    "sw_thermal_slowdown",
+}
+"""NVML's reasons for low clocks that mean trouble: heat, or a power supply that can't keep up. They
+come and go with the room and with what ran before, so that they hit one contender and not another.
+
+The others don't flag a window. ``gpu_idle`` says that nothing ran when the driver looked;
+``applications_clocks_setting``, ``display_clock_setting`` and ``sync_boost`` are somebody's
+settings, the same for all contenders; ``sw_power_cap`` is how a GPU at full load works: one that
+draws more power for the same work gets lower clocks, and that is part of its speed.
+https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
+"""
+
+WindowRule = Literal["steal", "control", "threads", "disk", "throttled"]
 
 WINDOW_RULES: dict[WindowRule, str] = {
     "steal": f"the hypervisor gave more than {STEAL_LIMIT * 100:.0f} % of the CPUs' time to others",
@@ -29,8 +46,20 @@ WINDOW_RULES: dict[WindowRule, str] = {
     "threads": f"CPU time ÷ wall time was more than {THREADS_LIMIT * 100:.0f} % above the threads "
     "that were set",
     "disk": "a page had to be read from the disk (a major fault)",
+    "throttled": "heat or its power supply held the GPU's clocks down",
 }
 """Rule → when it flags a window, as a clause."""
+
+
+def rules_applied(blocks: Sequence[Block]) -> tuple[WindowRule, ...]:
+    """The rules that could flag a window of ``blocks``: that of the GPU only where one was read."""
+    on_gpu = any(
+        window.gpu is not None
+        for block in blocks
+        for trial in block.trials
+        for window in trial.windows
+    )
+    return tuple(rule for rule in WINDOW_RULES if rule != "throttled" or on_gpu)
 
 
 def window_flags(
@@ -50,11 +79,17 @@ def window_flags(
                     "control": abs(window.control_seconds - usual) > CONTROL_LIMIT * usual,
                     "threads": window.cpu_seconds > allowed * window.wall_seconds,
                     "disk": window.major_faults > 0,
+                    "throttled": is_throttled(window),
                 }
                 broken = tuple(rule for rule, holds in rules.items() if holds)
                 if broken:
                     found[window.trial, window.round] = broken
     return found
+
+
+def is_throttled(window: Window) -> bool:
+    """Whether the GPU's clocks were held down by what ``THROTTLING`` lists."""
+    return window.gpu is not None and not THROTTLING.isdisjoint(window.gpu.throttle_reasons)
 
 
 def block_flags(blocks: Sequence[Block], cores: int) -> Iterator[BlockFlag]:

@@ -28,12 +28,15 @@ def env_sync(
     """Make the environments that are not there yet."""
     console = Console(json=json)
     catalogue = read_catalogue(impl_dir or ())
-    asked = [FrameworkChoice.parse(text) for text in framework or catalogue.implementations]
+    device = device or "cpu"
+    # What has no limits for a GPU computes on the CPU alone, as an oracle does.
+    usual = [name for name, one in catalogue.implementations.items() if device == "cpu" or one.gpu]
+    asked = [FrameworkChoice.parse(text) for text in framework or usual]
     choices = [
         Choice(named("framework", one.name, catalogue.implementations), one.version)
         for one in asked
     ]
-    synced = sync_environments(console, choices, device or "cpu")
+    synced = sync_environments(console, choices, device)
     for one in synced:
         console.result(
             f"{one.record.framework} {one.record.version}, Python {one.record.python}, "

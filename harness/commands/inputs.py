@@ -16,6 +16,7 @@ from harness.datasets.resized import resized_dataset
 from harness.datasets.search import find_dataset
 from harness.datasets.weights import initial_weights
 from harness.errors import UsageError
+from harness.execution.devices import device_inside
 from harness.execution.proof import PROOF_STEPS
 from harness.execution.schedule import equal_step_epochs
 from harness.spec.cells import Cell
@@ -59,7 +60,7 @@ class Inputs:
                 optimizer=recipe.optimizer,
                 batch_size=recipe.batch_size,
                 mode=cell.mode,
-                device=cell.device,
+                device=device_inside(cell.device),
                 threads=cell.threads,
                 seed=seed,
             ),

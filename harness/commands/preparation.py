@@ -16,6 +16,11 @@ import numpy as np
 from harness import __version__, paths
 from harness.analysis.slowdown import planned_blocks
 from harness.commands.catalogue import Catalogue
+from harness.commands.gpu_preflight import (
+    cells_before_installation,
+    check_device_free,
+    fit_for_device,
+)
 from harness.commands.inputs import (
     DatasetProgress,
     Inputs,
@@ -112,11 +117,6 @@ def plan_run(
     """
     device = selection.device or suite.device
     machine = inspect_machine()
-    if device != "cpu" and machine.gpu is None:
-        raise WorkplaceError(
-            f"No GPU found for --device {device} (no NVIDIA driver answered), expected one: "
-            "install its driver, or measure with --device cpu"
-        )
     if pairs is None:
         choices = chosen_implementations(suite, selection, catalogue.implementations)
     else:
@@ -126,6 +126,14 @@ def plan_run(
     left_out += without_input(selection, [choice.implementation for choice in choices])
     looks = looks_of(suite, selection)
     choices = [choice for choice in choices if modes[choice.implementation.name]]
+    aa = suite.aa if selection.aa is None else selection.aa
+    # A proof's worker is alone; the contenders of a block are alive together.
+    together = suite.long_trials or any(looks)
+    choices, unfit = fit_for_device(choices, device)
+    left_out += unfit
+    expected = cells_before_installation(choices, recipes, modes, selection, device)
+    groups = groups_of(expected, None, paired=pairs is not None)
+    check_device_free(catalogue, _alive(groups, expected, together), aa=aa and together)
     threads = selection.threads or default_threads()
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
@@ -142,12 +150,7 @@ def plan_run(
         looks = (planned_blocks(len({cell.series for cell in cells})),)
     groups = groups_of(cells, selection.reference, paired=pairs is not None)
     groups = paced(groups, cells, suite, train_examples)
-    aa = suite.aa if selection.aa is None else selection.aa
-    # A proof's worker is alone; the contenders of a block are alive together.
-    together = suite.long_trials or any(looks)
-    _check_memory(
-        cells_by_group(groups, cells) if together else [[cell] for cell in cells], catalogue, aa
-    )
+    _check_memory(_alive(groups, cells, together), catalogue, aa)
     manifest = Manifest(
         run=f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{suite.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -208,6 +211,10 @@ def prepare_workers(
             f"No implementation of {', '.join(sorted(gone))}, which the run measures: "
             "name its folder's parent with --impl-dir"
         )
+    plan = manifest.plan
+    together = plan.long_trials or any(plan.looks)
+    alive = _alive(plan.groups, manifest.cells, together)
+    check_device_free(catalogue, alive, aa=plan.aa and together)
     choices = [
         Choice(catalogue.implementation(record.framework, record.variant), record.asked_version)
         for record in manifest.environments
@@ -263,7 +270,7 @@ def oracle_contender(
         device="cpu",
         adam_formula=held.adam_formula,
         momentum_formula=held.momentum_formula,
-        variance_formula=held.variance_formula,
+        variance_formula=held.variance_formula_on(cell.device),
     )
     return Contender(
         msgspec.structs.replace(
@@ -330,6 +337,11 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
     """The command that makes such a run again: without ``--json`` and ``--resume``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return ("levelfield", *(argument for argument in given if argument != "--json"))
+
+
+def _alive(groups: Sequence[Group], cells: Sequence[Cell], together: bool) -> list[list[Cell]]:
+    """Cells whose workers are alive side by side, for each time that some are."""
+    return cells_by_group(groups, cells) if together else [[cell] for cell in cells]
 
 
 def _check_memory(groups: Sequence[Sequence[Cell]], catalogue: Catalogue, aa: bool) -> None:

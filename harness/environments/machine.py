@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
-from collections import Counter
 from pathlib import Path
 
 import psutil
 
+from harness.environments.gpus import gpu_names
 from harness.environments.limits import cpu_quota_cores, memory_left_bytes, memory_limit_bytes
 from harness.spec.machine import Machine
 
 
 def inspect_machine() -> Machine:
     """The machine, or the part of it that this process may use."""
-    gpu, driver = _gpu()
+    gpu, driver = gpu_names()
     return Machine(
         cpu=_cpu_model(),
         cores=default_threads(),
@@ -80,26 +79,3 @@ def _governor() -> str | None:
         return path.read_text().strip() or None
     except OSError:
         return None
-
-
-def _gpu() -> tuple[str | None, str | None]:
-    """Names of the GPUs and the driver's version; nothing without GPU, driver or its bindings."""
-    try:
-        nvml = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-    except Exception:  # no bindings, no driver or a driver of another version: no GPU to speak of
-        return None, None
-    try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-        names = Counter(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
-        gpus = [name if count == 1 else f"{count} × {name}" for name, count in names.items()]
-        return (", ".join(gpus) or None), _text(nvml.nvmlSystemGetDriverVersion())
-    except nvml.NVMLError:
-        return None, None
-    finally:
-        nvml.nvmlShutdown()
-
-
-def _text(value: bytes | str) -> str:
-    """Older bindings answer with bytes."""
-    return value.decode() if isinstance(value, bytes) else value

@@ -83,10 +83,10 @@ def wanted_environment(
     if loader and extra.exists():
         lines += _read_lines(implementation, extra, device)
     if version is not None:
-        lines = _asked_lines(lines, implementation, version)
+        lines = _asked_lines(lines, implementation, implementation.distribution(device), version)
     return Wanted(
         framework=implementation.name,
-        package=implementation.package,
+        package=implementation.distribution(device),
         device=device.split(":")[0],
         python=python,
         requirements=lines,
@@ -104,15 +104,15 @@ def pinned_lines(lines: tuple[str, ...], package: str, version: str) -> tuple[st
 
 
 def _asked_lines(
-    lines: tuple[str, ...], implementation: Implementation, asked: str
+    lines: tuple[str, ...], implementation: Implementation, package: str, asked: str
 ) -> tuple[str, ...]:
     if not _OPERATOR.search(asked):
-        return pinned_lines(lines, implementation.package, _checked(implementation, asked))
+        return pinned_lines(lines, package, _checked(implementation, package, asked))
     _check_requirement(asked, f"{implementation.name}@{asked}")
     name = _named(asked)
-    if name == canonicalize_name(implementation.package):
+    if name == canonicalize_name(package):
         raise UsageError(
-            f"{implementation.name}@{asked} asks for {implementation.package} itself, expected "
+            f"{implementation.name}@{asked} asks for {package} itself, expected "
             f"its version alone: write {implementation.name}@1.2.3"
         )
     return (*(line for line in lines if _named(line) != name), asked)
@@ -154,13 +154,13 @@ def _read_lines(implementation: Implementation, path: Path, device: str) -> tupl
         raise WorkplaceError(f"{path} can't be read ({error}): mend that file") from None
 
 
-def _checked(implementation: Implementation, version: str) -> str:
+def _checked(implementation: Implementation, package: str, version: str) -> str:
     try:
         return str(Version(version))
     except InvalidVersion:
         raise UsageError(
             f"{implementation.name}@{version}: {version!r} is no version, expected one of "
-            f"{implementation.package}'s, such as 1.2.3: mend what follows the @"
+            f"{package}'s, such as 1.2.3: mend what follows the @"
         ) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -109,7 +110,7 @@ def worker_environment(
     kind = device.split(":")[0]
     home = home if home is not None else user_cache() / "worker-home"
     home.mkdir(parents=True, exist_ok=True)
-    gpus = _visible_gpu(device, base) if kind == "gpu" else ""
+    gpus = visible_gpu(device, base) if kind == "gpu" else ""
     chosen: dict[str, str] = {}
     for variable in VARIABLES:
         if settings not in variable.settings or kind not in variable.devices:
@@ -118,11 +119,18 @@ def worker_environment(
             chosen[variable.name] = variable.value.format(threads=threads, home=home, gpus=gpus)
         elif variable.name in base:
             chosen[variable.name] = base[variable.name]
-    return {**chosen, **implementation.environment}
+    return {**chosen, **implementation.environment_on(device)}
 
 
-def _visible_gpu(device: str, base: Mapping[str, str]) -> str:
-    """The driver's name for the GPU; where the user sees only some, ``gpu:N`` counts those."""
+def visible_gpu(device: str, base: Mapping[str, str] = os.environ) -> str:
+    """The driver's name for the GPU: its number, or (the beginning of) its UUID.
+
+    Where the user sees only some, ``gpu:N`` counts those; numbers among them are the driver's own,
+    as with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``.
+
+    Raises:
+        UsageError: ``device`` names no GPU, or one that ``CUDA_VISIBLE_DEVICES`` doesn't show.
+    """
     asked = device.partition(":")[2] or "0"
     if not asked.isdecimal():
         raise UsageError(f"--device {device}: expected cpu, gpu or gpu:N with a number for N")
@@ -130,10 +138,18 @@ def _visible_gpu(device: str, base: Mapping[str, str]) -> str:
     given = base.get("CUDA_VISIBLE_DEVICES")
     if given is None:
         return str(number)
-    visible = [name.strip() for name in given.split(",") if name.strip()]
+    visible = list(takewhile(_is_gpu, (name.strip() for name in given.split(","))))
     if number >= len(visible):
         raise UsageError(
             f"No GPU {number}: CUDA_VISIBLE_DEVICES is {given!r} and shows {len(visible)}, "
             f"expected at least {number + 1}: choose another --device, or change that variable"
         )
     return visible[number]
+
+
+def _is_gpu(name: str) -> bool:
+    """Whether CUDA takes it for a GPU; it reads no further than to the first that is none.
+
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cuda-environment-variables
+    """
+    return name.isdecimal() or name.startswith(("GPU-", "MIG-"))

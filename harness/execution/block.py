@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from harness.execution.devices import require_device
+from harness.execution.gpu_readings import GpuReader, OpenGpu, open_gpu
 from harness.execution.process import BOOTSTRAP, Timeouts, WorkerError, WorkerProcess
 from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
 from harness.execution.script import ScriptProcess
@@ -143,6 +145,7 @@ class Block:
         record: Record,
         trial_numbers: itertools.count[int],
         timeouts: Timeouts | None = None,
+        open_gpu: OpenGpu = open_gpu,
     ) -> None:
         self._plan = plan
         self._contenders = contenders
@@ -150,6 +153,8 @@ class Block:
         self._record = record
         self._numbers = trial_numbers
         self._timeouts = timeouts or Timeouts()
+        self._open_gpu = open_gpu
+        self._gpu: GpuReader | None = None
         self._trials: list[Trial] = []
         self._stack = ExitStack()
         generator = np.random.RandomState(0)
@@ -158,6 +163,10 @@ class Block:
     def run(self) -> None:
         """The block has been run, and recorded as finished."""
         with self._stack:
+            first = self._contenders[0]
+            if first.cell.device != "cpu":  # the others of a group are on the same
+                visible = first.variables.get("CUDA_VISIBLE_DEVICES", "")
+                self._gpu = self._stack.enter_context(self._open_gpu(visible))
             for seat, contender in enumerate(self._contenders):
                 self._start(seat, contender)
             if self._plan.long:
@@ -208,6 +217,7 @@ class Block:
         trial.phases["spawn"] = trial.process.greet()
         job = msgspec.structs.replace(trial.contender.job, whole_epochs=self._plan.long)
         ready = trial.process.ask(job, Ready, "import", self._timeouts.ready)
+        require_device(trial.contender.cell, ready)
         trial.ready = ready
         trial.phases.update(ready.phases)
         trial.phases.update(training=0.0, evaluation=0.0)
@@ -247,7 +257,9 @@ class Block:
     def _train(self, trial: Trial, window: Train, number: int, position: int) -> None:
         control_seconds = self._control_seconds()
         waiting_seconds, waiting_cpu_seconds = self._wake(trial)
+        gpu = self._gpu.start() if self._gpu else None
         trained = trial.process.ask(window, Trained, "training", self._timeouts.answer)
+        reading = self._gpu.since(gpu) if self._gpu and gpu else None
         self._rest(trial)
         trial.phases["training"] += (
             trained.wall_seconds + trained.lead_in_seconds + trained.partial_seconds
@@ -261,6 +273,7 @@ class Block:
                 waiting_seconds=waiting_seconds,
                 waiting_cpu_seconds=waiting_cpu_seconds,
                 control_seconds=control_seconds,
+                gpu=reading,
                 **msgspec.structs.asdict(trained),
             )
         )
@@ -278,6 +291,7 @@ class Block:
 
     def _finish(self, trial: Trial) -> None:
         self._wake(trial)
+        held_bytes = self._gpu.memory_of(trial.process.pid) if self._gpu else None
         report = trial.process.finish()
         ready = trial.ready
         assert ready is not None
@@ -291,7 +305,11 @@ class Block:
                 ),
                 steps=report.steps,
                 peak_memory_bytes=report.peak_memory_bytes,
+                gpu=self._gpu.model() if self._gpu else None,
+                peak_device_memory_bytes=report.peak_device_memory_bytes,
+                held_device_memory_bytes=held_bytes,
                 device=ready.device,
+                result_device=ready.result_device,
                 threads=ready.threads,
             )
         )

@@ -180,14 +180,16 @@ def without_input(selection: Selection, implementations: Iterable[Implementation
 def groups_of(cells: Iterable[Cell], reference: str | None, *, paired: bool = False) -> list[Group]:
     """Cells that may be compared, the reference contender first.
 
-    ``paired``: only a cell's versions and variants with each other.
+    On a GPU those with settings ``stock`` are groups of their own, and so never alive beside
+    matched ones: contenders share its memory while they wait, and what takes all that it can get
+    would starve the others. ``paired``: only a cell's versions and variants with each other.
 
     Raises:
         UsageError: ``reference`` names no contender.
     """
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        groups.setdefault(cell.series if paired else cell.group, []).append(cell)
+        groups.setdefault(cell.series if paired else _group_name(cell), []).append(cell)
     if reference is not None:
         for members in groups.values():
             fitting = [cell for cell in members if reference in names_of(cell)]
@@ -211,7 +213,8 @@ def paced(
     """``groups``, each with the windows that suit its model and input.
 
     A loader's windows are half an epoch: its queues are full when a short one begins, and a short
-    one would measure how long they last. ``train_examples``: by dataset.
+    one would measure how long they last. Others are never longer than an epoch, whose batches are
+    staged together. ``train_examples``: by dataset.
     """
     by_id = {cell.id: cell for cell in cells}
     result = []
@@ -224,13 +227,25 @@ def paced(
         if cell.input == "loader":
             half_epoch = train_examples[cell.recipe.dataset] // cell.recipe.batch_size // 2
             rounds, window_steps = LOADER_ROUNDS, max(1, half_epoch - LEAD_IN_STEPS)
+        longest = train_examples[cell.recipe.dataset] // cell.recipe.batch_size - LEAD_IN_STEPS
+        if (window_steps or suite.window_steps) > longest:
+            window_steps = max(1, longest)
         result.append(msgspec.structs.replace(group, rounds=rounds, window_steps=window_steps))
     return result
 
 
+def _group_name(cell: Cell) -> str:
+    apart = cell.settings == "stock" and cell.device != "cpu"
+    return f"{cell.group}-stock" if apart else cell.group
+
+
 def names_of(cell: Cell) -> set[str]:
     """What ``--reference`` may call a cell."""
-    return {cell.framework, f"{cell.framework}/{cell.mode}", cell.contender, cell.id}
+    names = {cell.framework, f"{cell.framework}/{cell.mode}", cell.contender, cell.id}
+    if cell.device != "cpu":
+        # Matched and stock ones are in two groups: one name serves for both.
+        names.add(cell.contender.removesuffix("-stock"))
+    return names
 
 
 def looks_of(suite: Suite, selection: Selection) -> tuple[int, ...]:

@@ -167,6 +167,11 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGCONT)
             self._stopped = False
 
+    @property
+    def pid(self) -> int:
+        """The worker's, as this process sees it."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """User and system CPU time of the worker so far; 0 once it is gone."""
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.execution.block import Contender, started_worker
+from harness.execution.devices import require_device
 from harness.execution.process import Timeouts
 from harness.spec.events import Hashes
 from harness.worker.wire import Prove, Proved, Ready, Train, Trained
@@ -54,7 +55,7 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
     ):
         output = Path(folder) / "proof.npz"
         process.greet()
-        process.ask(job, Ready, "import", timeouts.ready)
+        require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
         command = Prove(batch_size=batch_size, steps=PROOF_STEPS, output=str(output))
         proved = process.ask(command, Proved, "proof", timeouts.answer)
         process.finish()
@@ -78,6 +79,7 @@ def _proof_of_script(contender: Contender, log: Path, timeouts: Timeouts) -> Pro
     what forward passes, gradients and updates amount to."""
     with started_worker(contender, log, timeouts) as process:
         ready = process.ask(contender.job, Ready, "import", timeouts.ready)
+        require_device(contender.cell, ready)
         step = Train(lead_in=0, steps=1)
         trained = [process.ask(step, Trained, "proof", timeouts.answer) for _ in range(PROOF_STEPS)]
         report = process.finish()

@@ -143,6 +143,7 @@ class ScriptProcess(WorkerProcess):
             data_hash=digest_of_folder(folder),
             weights_hash=weights_hash,
             device="cpu",
+            result_device="cpu",
             threads={},
             train_examples=self._order.shape[1],
             test_examples=len(np.load(array_path(folder, "test_labels"), mmap_mode="r")),

@@ -23,6 +23,7 @@ from harness.report.sections.conditions import (
 from harness.report.sections.convergence import convergence_section
 from harness.report.sections.costs import costs_section
 from harness.report.sections.gate import gate_banner, gate_section
+from harness.report.sections.gpu import gpu_section
 from harness.report.sections.inputs import inputs_section
 from harness.report.sections.overview import overview_section
 from harness.report.sections.parity import parity_section
@@ -42,6 +43,7 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     convergence_section,
     accuracy_section,
     costs_section,
+    gpu_section,
     windows_section,
     conditions_section,
     failures_section,

@@ -94,6 +94,38 @@ class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
     seed: int
 
 
+class GpuModel(msgspec.Struct, frozen=True, kw_only=True):
+    """The GPU that a worker was shown, as the driver (NVML) describes it."""
+
+    name: str
+    memory_bytes: int | None = None
+    """All of it."""
+
+
+class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the driver (NVML) said of the GPU; nothing where it doesn't know.
+
+    Asked by the harness right after the worker's answer, so that the clocks are still those of the
+    window. https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+    """
+
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    temperature_celsius: int | None = None
+    """Of the GPU's die."""
+    power_watts: float | None = None
+    """Of the whole board, over the last moments; how many the driver doesn't say."""
+    utilization: float | None = None
+    """Share of the driver's last sample period (1/6 to 1 s) in which any kernel ran."""
+    throttle_reasons: tuple[str, ...] = ()
+    """What held the clocks below their highest, by NVML's names: ``sw_power_cap``."""
+    interval_seconds: float | None = None
+    """From the question for the window to its answer, by the harness's clock: staging, lead-in and
+    partial batch with it."""
+    energy_joules: float | None = None
+    """Of the whole board, in that interval."""
+
+
 class Window(Event, tag="window", frozen=True, kw_only=True):
     """Consecutive whole-batch training steps were timed together."""
 
@@ -139,6 +171,8 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
     """CPU seconds that it used while it waited: close to 0, or it disturbed the others."""
     control_seconds: float
     """A fixed NumPy matrix product, timed in the harness just before the window."""
+    gpu: GpuReading | None = None
+    """Of cells on a GPU."""
 
 
 class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
@@ -166,7 +200,18 @@ class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
     peak_memory_bytes: int
     """Peak resident memory of the worker (VmHWM)."""
     device: str
-    """Where the framework says that the weights were."""
+    """Where the framework says that the weights were. A worker sees the chosen GPU alone and calls
+    it ``gpu:0``."""
+    result_device: str = ""
+    """Likewise, that the result of a forward pass was; empty in records of earlier versions."""
+    gpu: GpuModel | None = None
+    """Of cells on a GPU."""
+    peak_device_memory_bytes: int | None = None
+    """Most that tensors took of the GPU at once, where the framework counts it."""
+    held_device_memory_bytes: int | None = None
+    """Memory of the GPU that the worker's process held at its end, by the driver (NVML): the
+    framework's pool and the CUDA context with it. Nothing where the driver doesn't show it, as in
+    most containers."""
     threads: dict[str, int]
     """Thread settings that the worker's libraries report."""
 

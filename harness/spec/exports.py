@@ -90,6 +90,20 @@ class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     waiting_cpu_seconds: float
     control_seconds: float
     """A fixed NumPy matrix product, timed in the harness just before the window."""
+    gpu_sm_clock_mhz: int | None = None
+    """This and what follows: right after the window, of the GPU that the cell ran on; nothing on
+    the CPU, or where the driver doesn't tell."""
+    gpu_memory_clock_mhz: int | None = None
+    gpu_temperature_celsius: int | None = None
+    gpu_power_watts: float | None = None
+    gpu_utilization: float | None = None
+    """Share of the driver's last sample period in which any kernel ran."""
+    gpu_throttle_reasons: str | None = None
+    """NVML's names of what held the clocks below their highest, with spaces between."""
+    gpu_interval_seconds: float | None = None
+    """From the question for the window to its answer, by the harness's clock."""
+    gpu_energy_joules: float | None = None
+    """Of the whole board in that interval, in which ``trained_examples`` were trained."""
 
 
 class GithubBenchmark(msgspec.Struct, frozen=True, kw_only=True):

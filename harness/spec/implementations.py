@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,8 +12,47 @@ from harness.spec.cells import Input
 from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
+CudaVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")]
+DriverVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
+ComputeCapability = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d$")]
+"""``major.minor``, as NVIDIA numbers its GPUs' instruction sets."""
 NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
 """Fields that follow from where the file is, or from what a command asks for."""
+
+
+class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """``[gpu]`` in ``impl.toml``: what the build in ``requirements-gpu.txt`` asks of a GPU."""
+
+    package: str | None = None
+    """The distribution whose version is the framework's, where it is another than on the CPU."""
+    cuda: CudaVersion
+    """The CUDA toolkit that it was built with."""
+    least_driver: DriverVersion
+    """The oldest NVIDIA driver that runs it."""
+    machine_code: tuple[ComputeCapability, ...]
+    """Compute capabilities that it holds machine code for; each serves the same major version's
+    later minor ones too.
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#binary-compatibility"""
+    ptx: ComputeCapability | None = None
+    """The newest that it holds PTX for, which the driver compiles for any later one."""
+    least_compute_capability: ComputeCapability | None = None
+    """Where a library that it needs asks for more than its own code."""
+    memory_mib: int
+    """Peak device memory of a LeNet worker, CUDA's own share included."""
+    variance_formula: VarianceFormula | None = None
+    """Which variance moves BatchNorm's running variance, where it is another than on the CPU."""
+    environment: dict[str, str] = {}
+    """Environment variables that its workers need on a GPU, beside those of every worker."""
+
+    def has_code_for(self, compute_capability: tuple[int, int]) -> bool:
+        """Whether a GPU of this compute capability can run it."""
+        if compute_capability < _numbers(self.least_compute_capability or "0.0"):
+            return False
+        major, minor = compute_capability
+        held = [_numbers(each) for each in self.machine_code]
+        if any(one == major and two <= minor for one, two in held):
+            return True
+        return self.ptx is not None and compute_capability >= _numbers(self.ptx)
 
 
 class Implementation(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +90,25 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: dict[str, str] = {}
     """Environment variables that its workers need, beside the harness's allow-list."""
+    gpu: GpuLimits | None = None
+    """None: it can't be measured on a GPU."""
+
+    def distribution(self, device: str) -> str:
+        """The distribution whose version is the framework's, on ``device``."""
+        if device != "cpu" and self.gpu is not None and self.gpu.package is not None:
+            return self.gpu.package
+        return self.package
+
+    def variance_formula_on(self, device: str) -> VarianceFormula:
+        """Which variance moves BatchNorm's running variance on ``device``."""
+        if device != "cpu" and self.gpu is not None and self.gpu.variance_formula is not None:
+            return self.gpu.variance_formula
+        return self.variance_formula
+
+    def environment_on(self, device: str) -> dict[str, str]:
+        """Environment variables that its workers need on ``device``, beside the allow-list."""
+        own = self.gpu.environment if device != "cpu" and self.gpu is not None else {}
+        return {**self.environment, **own}
 
     def requirements(self, device: str) -> Path:
         """The requirements file for ``device`` (``cpu``, ``gpu`` or ``gpu:N``)."""
@@ -59,6 +117,11 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     def loader_requirements(self, device: str) -> Path:
         """What its data loader needs beside those; the file may be missing: nothing more."""
         return Path(self.folder) / f"requirements-{device.split(':')[0]}-loader.txt"
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")
+    return int(major), int(minor)
 
 
 def read_implementation(folder: Path) -> Implementation:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -97,6 +97,7 @@ class Session:
                         steps=loop.steps,
                         order_hash=loop.order_hash,
                         peak_memory_bytes=peak_memory_bytes(),
+                        peak_device_memory_bytes=asked(adapter, "peak_device_memory_bytes"),
                     )
                 )
                 return
@@ -128,6 +129,8 @@ class Session:
                 adapter.open_loader(
                     published.train_images, published.train_labels, job.loader.workers
                 )
+        self.phase = "device"
+        result_device = asked(adapter, "result_device") or ""
         with self._timed("build"):
             # Warm-up has trained: back to the initial weights and a new optimizer.
             adapter.load_weights(weights)
@@ -140,6 +143,7 @@ class Session:
             data_hash=digest_of_folder(Path(job.data_folder)),
             weights_hash=digest_of_weights(adapter.weights()),
             device=adapter.device(),
+            result_device=result_device,
             threads=thread_settings(),
             train_examples=len(data.train_labels),
             test_examples=len(data.test_labels),
@@ -168,11 +172,18 @@ class Session:
                 adapter.train(several)
             adapter.take_metrics()
             if (job.whole_epochs or job.loader) and examples % size:
-                adapter.train(stage(some(1, examples % size)))
+                # What is recorded on a GPU to be replayed is recorded at a shape's second step.
+                times = 1 if job.setup.device == "cpu" else max(1, steps)
+                adapter.train(stage(some(times, examples % size)))
             if job.whole_epochs:
                 for evaluation_size in evaluation_sizes(data.test_images.shape):
                     adapter.evaluate(stage(some(1, evaluation_size)))
             adapter.synchronize()
+
+
+def asked(adapter: Adapter, question: str) -> Any:
+    """The answer of a method of the adapter's; nothing where it has none: it may be older."""
+    return getattr(adapter, question, lambda: None)()
 
 
 def evaluation_sizes(test_images: tuple[int, ...]) -> set[int]:

@@ -94,9 +94,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     data_hash: str
     weights_hash: str
     device: str
+    """Where the weights are, as the framework says."""
     threads: dict[str, int]
     train_examples: int
     test_examples: int
+    result_device: str = ""
+    """Where the result of a forward pass was; empty from an adapter that can't be asked."""
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
@@ -154,6 +157,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     order_hash: str
     """Empty where a loader chose the order."""
     peak_memory_bytes: int
+    peak_device_memory_bytes: int | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):

@@ -26,6 +26,7 @@ https://github.com/apache/mxnet/blob/1.9.1/src/operator/nn/batch_norm.cc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -97,6 +98,7 @@ class GluonAdapter:
         self._losses: list[Any] = []
         self._hits: list[Any] = []
         self._examples = 0
+        self._result_places = ""
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
@@ -134,11 +136,12 @@ class GluonAdapter:
             self._step(images, labels)
 
     def synchronize(self) -> None:
-        """All work issued so far is finished: MXNet is asynchronous even on a CPU."""
+        """All work issued so far is finished, copies too: MXNet is asynchronous even on a CPU."""
         mx.nd.waitall()
 
     def take_metrics(self) -> Metrics:
         """The sums since the last call; they start again at 0."""
+        self._result_places = _places([*self._losses[-1:], *self._hits[-1:]]) or self._result_places
         metrics = Metrics(_total(self._losses), int(_total(self._hits)), self._examples)
         self._losses, self._hits, self._examples = [], [], 0
         return metrics
@@ -159,9 +162,22 @@ class GluonAdapter:
         return logits
 
     def device(self) -> str:
-        """``cpu`` or ``gpu:N``, asked of the first parameter."""
-        context = next(iter(self._net.collect_params().values())).data().context
-        return "cpu" if context.device_type == "cpu" else f"gpu:{context.device_id}"
+        """``cpu`` or ``gpu:N``, asked of every parameter."""
+        return _places(parameter.data() for parameter in self._net.collect_params().values())
+
+    def result_device(self) -> str:
+        """Likewise, asked of the losses and hits that were last added up; empty before.
+
+        A forward pass would leave the weights in oneDNN's own layout.
+        """
+        return self._result_places
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """None: MXNet tells what is free of a GPU now, and keeps no peak.
+
+        https://mxnet.apache.org/versions/1.9.1/api/python/docs/api/mxnet/context/index.html
+        """
+        return None
 
     def layers(self) -> list[LayerLine]:
         """The live net's blocks in the order in which Gluon calls them."""
@@ -196,6 +212,17 @@ class GluonAdapter:
 def _total(scalars: list[Any]) -> float:
     """The sum, in float64 on the host, of (1,) arrays on the device."""
     return sum(float(scalar.asscalar()) for scalar in scalars)
+
+
+def _places(arrays: Iterable[Any]) -> str:
+    """``cpu``, ``gpu:0``: where they are, several places joined by commas."""
+    contexts = {array.context for array in arrays}
+    return ", ".join(
+        sorted(
+            "cpu" if context.device_type == "cpu" else f"{context.device_type}:{context.device_id}"
+            for context in contexts
+        )
+    )
 
 
 def _trainer(setup: Setup, parameters: Any) -> Any:

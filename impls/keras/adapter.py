@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, when keras is imported
@@ -138,7 +139,10 @@ class KerasAdapter:
             self._training.train_from(self._loader, steps)
 
     def synchronize(self) -> None:
-        """All work issued so far is finished."""
+        """All work issued so far is finished, copies of staged batches to a GPU with it.
+
+        https://www.tensorflow.org/api_docs/python/tf/test/experimental/sync_devices
+        """
         tf.test.experimental.sync_devices()
 
     def take_metrics(self) -> Metrics:
@@ -156,9 +160,27 @@ class KerasAdapter:
             return np.asarray(self._training.logits(images.transpose(0, 2, 3, 1)))
 
     def device(self) -> str:
-        """``cpu`` or ``gpu:N``, asked of the first parameter."""
-        kind, index = self._model.trainable_variables[0].value.device.split(":")[-2:]
-        return "cpu" if kind == "CPU" else f"gpu:{index}"
+        """``cpu`` or ``gpu:N``, asked of every parameter."""
+        return _places(variable.value.device for variable in self._model.trainable_variables)
+
+    def result_device(self) -> str:
+        """Likewise, asked of the logits of a forward pass taken now, and of the memory they are in.
+
+        What a graph computes within is gone when it has run.
+        """
+        with tf.device(self._device):
+            channels, height, width = self._setup.model.input_shape
+            logits = self._model(tf.zeros((1, height, width, channels)), training=False)
+        return _places((logits.device, logits.backing_device))
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Most that tensors took of the GPU at once, without what the allocator keeps in reserve.
+
+        https://www.tensorflow.org/api_docs/python/tf/config/experimental/get_memory_info
+        """
+        if self._device == "/CPU:0":
+            return None
+        return int(tf.config.experimental.get_memory_info(self._device.strip("/"))["peak"])
 
     def layers(self) -> list[LayerLine]:
         """Keras's layers in the order of ``Model.layers``; one with an activation counts as one."""
@@ -204,6 +226,14 @@ def _variables(model: Any, names: list[str]) -> dict[str, tuple[Any, tuple[int, 
         height, width, channels = (1, 1, 1, *looked_at)[-3:]
         variables[name] = variable, (channels, height, width)
     return variables
+
+
+def _places(names: Iterable[str]) -> str:
+    """``cpu``, ``gpu:0``: TensorFlow's names of devices as ours, several joined by commas."""
+    parts = {tuple(name.split(":")[-2:]) for name in names}
+    return ", ".join(
+        sorted("cpu" if kind == "CPU" else f"{kind.lower()}:{index}" for kind, index in parts)
+    )
 
 
 def _optimizer(setup: Setup) -> Any:

@@ -151,7 +151,8 @@ class FitTraining:
 
     Batches come as a ``tf.data.Dataset`` whose elements they are, made when they are staged: from
     arrays, each call of ``fit`` would first build such a pipeline itself, which takes 0.1 s more
-    than a call does so. A pipeline hands its batches out on the CPU, also where a GPU trains.
+    than a call does so. A pipeline hands its batches out on the CPU, also where a GPU trains: there
+    ``fit`` copies each to it within the clock, as it does for everybody who calls it so.
     """
 
     def __init__(self, model: Any, optimizer: Any) -> None:

@@ -19,7 +19,7 @@ The first compiled step takes 36 s with an empty cache (PyTorch's headers are co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -38,7 +38,7 @@ from impls.pytorch.models import MODELS
 def create(setup: Setup) -> LoadingAdapter:
     """The adapter of ``setup``'s model on its device, with PyTorch set to its threads.
 
-    Raises ``ValueError``: unknown model or mode, a device that is not there, no C++ compiler.
+    Raises ``ValueError``: unknown model or mode, a device that is not there, no compiler.
     """
     if setup.model.name not in MODELS:
         raise ValueError(
@@ -46,14 +46,16 @@ def create(setup: Setup) -> LoadingAdapter:
         )
     if setup.mode not in ("eager", "compiled"):
         raise ValueError(f"No pytorch mode {setup.mode!r}: expected eager or compiled")
-    if setup.mode == "compiled":
-        require_compiler()
     device = device_named(setup.device)
+    if setup.mode == "compiled":
+        require_compiler(device)
     torch.set_num_threads(setup.threads)
     # Full float32 everywhere: cuDNN's convolutions would use TF32 unasked.
     # https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    # cuDNN tries its algorithms at a shape's first step, as the other frameworks do by default.
     torch.backends.cudnn.benchmark = True
     return PytorchAdapter(setup, device)
 
@@ -81,8 +83,7 @@ class PytorchAdapter:
         self._loaded: Iterator[tuple[Any, Any]] = iter(())
         self._forward = _forward
         if setup.mode == "compiled":
-            # A batch of another size is compiled once more, instead of all being made dynamic.
-            self._forward = torch.compile(_forward, dynamic=False)
+            self._forward = _compiled_forward(device)
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0.
@@ -149,7 +150,7 @@ class PytorchAdapter:
         self._examples += len(labels)
 
     def synchronize(self) -> None:
-        """All work issued so far is finished; on a CPU it always is."""
+        """All work issued so far is finished, in all of a GPU's streams; on a CPU it always is."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
@@ -182,9 +183,21 @@ class PytorchAdapter:
         return array
 
     def device(self) -> str:
-        """``cpu`` or ``gpu:N``, asked of the first parameter."""
-        device = next(self._model.parameters()).device
-        return "cpu" if device.type == "cpu" else f"gpu:{device.index}"
+        """``cpu`` or ``gpu:N``, asked of every parameter."""
+        return _places(self._model.parameters())
+
+    def result_device(self) -> str:
+        """Likewise, asked of the gradients that the latest step left; empty before the first."""
+        return _places(p.grad for p in self._model.parameters() if p.grad is not None)
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """Most that tensors took of the GPU at once, without what the allocator keeps in reserve.
+
+        https://docs.pytorch.org/docs/stable/generated/torch.cuda.memory.max_memory_allocated.html
+        """
+        if self._device.type == "cpu":
+            return None
+        return int(torch.cuda.max_memory_allocated(self._device))
 
     def layers(self) -> list[LayerLine]:
         """Modules without children, in the order in which one image of zeros meets them."""
@@ -211,6 +224,33 @@ def _forward(model: Any, images: Any, labels: Any) -> tuple[Any, Any]:
     loss = functional.cross_entropy(logits, labels)
     correct = (logits.detach().argmax(dim=1) == labels).sum()
     return loss, correct
+
+
+def _compiled_forward(device: Any) -> Any:
+    """``_forward`` compiled for ``device``: on a GPU as CUDA graphs, recorded once and replayed.
+
+    A batch of another size is compiled once more, instead of all being made dynamic.
+    """
+    if device.type == "cpu":
+        return torch.compile(_forward, dynamic=False)
+    replayed = torch.compile(_forward, dynamic=False, mode="reduce-overhead")
+
+    def forward(model: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+        """As ``_forward``, into memory of the graph's own that the next call overwrites.
+
+        By then ``_step`` has added up loss and hits and dropped the gradients, which lie there too.
+        https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_cudagraph_trees.html
+        """
+        torch.compiler.cudagraph_mark_step_begin()
+        loss, correct = replayed(model, images, labels)
+        return loss, correct
+
+    return forward
+
+
+def _places(tensors: Iterable[Any]) -> str:
+    """``cpu``, ``gpu:0``: where they are, several places joined by commas."""
+    return ", ".join(sorted({str(tensor.device).replace("cuda", "gpu") for tensor in tensors}))
 
 
 def _optimizer(setup: Setup, parameters: Any) -> Any:

@@ -12,16 +12,24 @@ from typing import Any
 import torch
 
 
-def require_compiler() -> None:
-    """The C++ compiler and the Python headers, which torch.compile's kernels need, are there.
+def require_compiler(device: Any) -> None:
+    """The compiler and the Python headers, which torch.compile's kernels need, are there.
 
+    On a CPU the kernels are C++; on a GPU Triton makes them without a compiler, and needs one for C
+    to make what launches them.
     https://docs.pytorch.org/docs/stable/torch.compiler_faq.html
+    https://github.com/triton-lang/triton/blob/main/python/triton/runtime/build.py
     """
-    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    if shutil.which(compiler) is None:
+    if device.type == "cpu":
+        language, package = "C++", "g++"
+        compilers = [os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")]
+    else:
+        language, package = "C", "gcc"
+        compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    if not any(map(shutil.which, compilers)):
         raise ValueError(
-            f"No C++ compiler for pytorch in mode compiled (found no {compiler}): "
-            "install g++, or use --mode eager"
+            f"No {language} compiler for pytorch in mode compiled "
+            f"(found no {' or '.join(compilers)}): install {package}, or use --mode eager"
         )
     header = Path(sysconfig.get_path("include"), "Python.h")
     if not header.is_file():

@@ -102,6 +102,14 @@ class ReferenceAdapter:
         """``cpu``: NumPy knows no other."""
         return "cpu"
 
+    def result_device(self) -> str:
+        """Likewise."""
+        return "cpu"
+
+    def peak_device_memory_bytes(self) -> int | None:
+        """None: there is no GPU."""
+        return None
+
     def layers(self) -> list[LayerLine]:
         """The layers of the table that is computed, as it calls them."""
         lines = []

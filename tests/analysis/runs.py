@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from harness.spec.events import (
     Deviation,
     Evaluation,
     Failure,
+    GpuReading,
     Group,
     Hashes,
     Header,
@@ -356,6 +358,24 @@ def speed_run(
         worst=worst,
         unverified=unverified,
     )
+
+
+def on_gpu(run: Run, reading: GpuReading) -> Run:
+    """``run`` as if it had been made on a GPU, with ``reading`` in every window."""
+    text = msgspec.json.encode(run).replace(b"cpu-2t", b"gpu-2t")
+    stored = msgspec.json.decode(text, type=Run)
+    manifest = msgspec.structs.replace(
+        stored.manifest,
+        cells=tuple(msgspec.structs.replace(c, device="gpu") for c in stored.manifest.cells),
+    )
+    events: list[AnyEvent] = []
+    for event in stored.events:
+        if isinstance(event, Window):
+            event = msgspec.structs.replace(event, gpu=reading)
+        elif isinstance(event, TrialFinished):
+            event = msgspec.structs.replace(event, device="gpu:0", result_device="gpu:0")
+        events.append(event)
+    return Run(manifest=manifest, events=events)
 
 
 def _manifest(

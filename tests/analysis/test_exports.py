@@ -8,10 +8,10 @@ import pytest
 
 from harness.analysis.exports import bencher_metrics, github_benchmarks, results, window_rows
 from harness.analysis.verdicts import judge
-from harness.spec.events import Run
+from harness.spec.events import GpuReading, Run
 
 from .golden import stored_run
-from .runs import Contender, cell, long_events, noise, run_of, seeds_events, short_events
+from .runs import Contender, cell, long_events, noise, on_gpu, run_of, seeds_events, short_events
 
 BENCHER = {
     "type": "object",
@@ -86,6 +86,21 @@ def test_every_window_of_a_finished_block_is_a_row():
     assert (first.recipe, first.framework, first.version) == ("lenet-sgd", "alpha", "1.0")
     assert first.examples_per_second == pytest.approx(first.examples / first.wall_seconds)
     assert (first.trained_examples, first.correct_examples) == (5632, 2560)
+
+
+def test_readings_of_a_gpu_are_columns_of_their_own():
+    reading = GpuReading(
+        sm_clock_mhz=1410,
+        throttle_reasons=("gpu_idle", "sw_power_cap"),
+        interval_seconds=0.75,
+        energy_joules=90.5,
+    )
+    row = next(window_rows(on_gpu(both_kinds(), reading)))
+    assert (row.gpu_sm_clock_mhz, row.gpu_power_watts) == (1410, None)
+    assert row.gpu_throttle_reasons == "gpu_idle sw_power_cap"
+    assert (row.gpu_interval_seconds, row.gpu_energy_joules) == (0.75, 90.5)
+    assert {f"gpu_{name}" for name in GpuReading.__struct_fields__} <= set(row.__struct_fields__)
+    assert next(window_rows(both_kinds())).gpu_throttle_reasons is None
 
 
 @pytest.mark.parametrize("name", ["failed_cell", "stopped_early"])

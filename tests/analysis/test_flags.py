@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
 
-from harness.analysis.flags import window_flags
+from harness.analysis.flags import rules_applied, window_flags
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
-from harness.spec.events import Run, Window
+from harness.spec.events import GpuReading, Run, Window
 
 from .golden import TWIN, A, B
-from .runs import Contender, Logs, cell, noise, speed_run
+from .runs import Contender, Logs, cell, noise, on_gpu, speed_run
 
 
 def steady() -> dict[Contender, Logs]:
@@ -40,15 +42,49 @@ def test_windows_are_flagged_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "rule"), [({"cpu_seconds": 100.0}, "threads"), ({"major_faults": 1}, "disk")]
+    ("change", "rule"),
+    [
+        ({"cpu_seconds": 100.0}, "threads"),
+        ({"major_faults": 1}, "disk"),
+        ({"gpu": GpuReading(throttle_reasons=("sw_power_cap", "hw_slowdown"))}, "throttled"),
+        ({"gpu": GpuReading(throttle_reasons=("sw_thermal_slowdown",))}, "throttled"),
+        ({"gpu": GpuReading(throttle_reasons=("hw_thermal_slowdown",))}, "throttled"),
+        ({"gpu": GpuReading(throttle_reasons=("hw_power_brake_slowdown",))}, "throttled"),
+    ],
 )
-def test_a_single_window_may_be_flagged(change: dict[str, float], rule: str) -> None:
+def test_a_single_window_may_be_flagged(change: dict[str, Any], rule: str) -> None:
     run = speed_run(steady())
     place = next(i for i, event in enumerate(run.events) if isinstance(event, Window))
     events = list(run.events)
     events[place] = msgspec.structs.replace(events[place], **change)
     found = flagged(Run(manifest=run.manifest, events=events))
     assert found == {(events[place].trial, events[place].round): (rule,)}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "gpu_idle",
+        "applications_clocks_setting",
+        "sw_power_cap",
+        "sync_boost",
+        "display_clock_setting",
+    ],
+)
+def test_a_gpu_that_works_as_it_is_set_is_not_throttled(reason: str) -> None:
+    assert flagged(on_gpu(speed_run(steady()), GpuReading(throttle_reasons=(reason,)))) == {}
+
+
+def test_the_rule_of_the_gpu_applies_where_one_was_read() -> None:
+    run = speed_run(steady())
+    assert rules_applied(finished_blocks(run, long=False)) == (
+        "steal",
+        "control",
+        "threads",
+        "disk",
+    )
+    read = on_gpu(run, GpuReading())
+    assert rules_applied(finished_blocks(read, long=False))[-1] == "throttled"
 
 
 def test_stalls_are_flagged_where_they_are() -> None:

@@ -14,7 +14,7 @@ from harness.analysis.estimates import Estimate
 from harness.analysis.judgement import Look, Verdict, mirrored
 from harness.analysis.protocol import blocks_to_settle, holm, planned_looks, word
 from harness.analysis.verdicts import groups_to_continue, judge, needs_more_blocks
-from harness.spec.events import BlockFinished, Hashes, Run
+from harness.spec.events import BlockFinished, Hashes, Run, TrialFinished
 
 from .golden import TWIN, A, B, C, failed_cell, look_2_decides, parity_failed
 from .runs import HASHES, Contender, Logs, cell, noise, run_of, short_events, speed_run
@@ -191,6 +191,18 @@ def test_a_cell_on_another_device_is_not_comparable() -> None:
     verdict = only(speed_run(steady(beta=0.2), devices={"beta": "gpu:0"}))
     assert (verdict.status, verdict.reason) == ("not_comparable", "device_differs")
     assert verdict.detail == f"{cell('beta').id}: on gpu:0"
+
+
+def test_a_cell_whose_results_were_on_another_device_is_not_comparable() -> None:
+    run = speed_run(steady(beta=0.2))
+    events = [
+        msgspec.structs.replace(event, result_device="gpu:0")
+        if isinstance(event, TrialFinished) and event.trial % 3 == 2
+        else event
+        for event in run.events
+    ]
+    verdict = only(Run(manifest=run.manifest, events=events))
+    assert (verdict.status, verdict.reason) == ("not_comparable", "device_differs")
 
 
 @pytest.mark.parametrize("name", ["data", "weights", "order"])

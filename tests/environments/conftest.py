@@ -55,6 +55,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_wheel(folder, "toyframe", "1.0", needs=("toydep",))
     write_wheel(folder, "toyframe", "2.0", needs=("toydep",))
     write_wheel(folder, "toydep", "1.0")
+    write_wheel(folder, "toyframe_cu12", "3.0")
     return folder
 
 

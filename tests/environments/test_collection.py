@@ -13,6 +13,7 @@ from harness.environments.collection import Environments
 from harness.environments.interpreters import installed_packages
 from harness.errors import UsageError, WorkplaceError
 from harness.paths import user_cache
+from harness.spec.implementations import GpuLimits
 
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -115,6 +116,26 @@ def test_devices_have_environments_of_their_own(environments, make_toy, requirem
     assert environments.find(implementation, "gpu") == on_gpu
     assert environments.find(implementation, "cpu") is None
     assert environments.listed([implementation])[0].device == "gpu"
+
+
+def test_a_build_for_gpus_may_be_a_distribution_of_its_own(environments, make_toy, wheels) -> None:
+    limits = GpuLimits(
+        package="toyframe-cu12",
+        cuda="12.5",
+        least_driver="525",
+        machine_code=("8.0",),
+        memory_mib=1,
+    )
+    implementation = make_toy(gpu=limits)
+    lines = f"--no-index\n--find-links {wheels.as_uri()}\ntoyframe-cu12\n"
+    implementation.requirements("gpu").write_text(lines)
+    record = environments.sync(implementation, "gpu", "3.0").record
+    assert (record.package, record.version) == ("toyframe-cu12", "3.0")
+    assert "toyframe" not in record.packages
+    with pytest.raises(UsageError, match=r"toy@toyframe-cu12==2 asks for toyframe-cu12 itself"):
+        environments.sync(implementation, "gpu", "toyframe-cu12==2")
+    [listed] = environments.listed([implementation])
+    assert listed.version == "3.0"
 
 
 def break_marker(folder: Path) -> str:

@@ -82,6 +82,7 @@ def test_an_implementation_adds_its_own_and_wins(make_toy, tmp_path) -> None:
         ("gpu", "2,5", "2"),
         ("gpu:1", "2, 5", "5"),
         ("gpu:0", "GPU-8a3f", "GPU-8a3f"),
+        ("gpu:0", "1,-1,2", "1"),
     ],
 )
 def test_a_gpu_worker_sees_one_gpu(make_toy, tmp_path, device, given, seen) -> None:
@@ -91,7 +92,18 @@ def test_a_gpu_worker_sees_one_gpu(make_toy, tmp_path, device, given, seen) -> N
     assert chosen["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
-@pytest.mark.parametrize(("device", "given"), [("gpu:2", "0,1"), ("gpu", ""), ("gpu:x", "0")])
+@pytest.mark.parametrize(
+    ("device", "given"),
+    [
+        ("gpu:2", "0,1"),
+        ("gpu", ""),
+        ("gpu", "-1"),
+        ("gpu", "NoDevFiles"),
+        # CUDA reads no further than to what names none.
+        ("gpu:1", "0,-1,1"),
+        ("gpu:x", "0"),
+    ],
+)
 def test_a_gpu_that_cannot_be_seen_is_an_error(make_toy, tmp_path, device, given) -> None:
     with pytest.raises(UsageError, match="--device"):
         worker_environment(

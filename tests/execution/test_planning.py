@@ -116,6 +116,29 @@ def test_cells_and_groups():
         groups_of(cells, "delta")
 
 
+def test_on_a_gpu_stock_contenders_are_never_alive_beside_matched_ones():
+    versions = [Installed(Choice(KNOWN[name], None), "1") for name in ("alpha", "beta")]
+    modes = {"alpha": ["eager"], "beta": ["eager"]}
+    selection = Selection(settings=("matched", "stock"))
+    recipes = [RECIPES["lenet-sgd"]]
+
+    def grouped(device, reference=None):
+        cells = cells_of(recipes, versions, modes, selection, device, 2)
+        return {group.name: group.cells for group in groups_of(cells, reference)}
+
+    assert [len(cells) for cells in grouped("cpu").values()] == [4]
+    on_gpu = grouped("gpu:1")
+    assert {name: len(cells) for name, cells in on_gpu.items()} == {
+        "lenet-sgd/resident/gpu:1-2t": 2,
+        "lenet-sgd/resident/gpu:1-2t-stock": 2,
+    }
+    for name, cells in on_gpu.items():
+        assert all(cell.endswith("-stock") == name.endswith("-stock") for cell in cells)
+    for reference in ("beta", "beta/eager", "beta-1/eager"):
+        for cells in grouped("gpu", reference).values():
+            assert "beta-1/eager" in cells[0]
+
+
 def test_a_suite_may_change_a_recipe_and_its_windows():
     suite = msgspec.structs.replace(
         SUITE, overrides={"lenet-sgd": Override(batch_size=16, rounds=3, window_steps=2)}
@@ -142,6 +165,23 @@ def test_windows_of_so_many_examples_have_more_steps_where_batches_are_small():
     suite = msgspec.structs.replace(SUITE, window_examples=5120)
     large, small = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
     assert (large.window_steps, small.window_steps) == (20, 160)
+
+
+def test_a_window_is_never_longer_than_an_epoch():
+    cells = cells_of(
+        [RECIPES["lenet-sgd"]],
+        [Installed(Choice(KNOWN["alpha"], None), "1")],
+        {"alpha": ["eager"]},
+        Selection(),
+        "gpu",
+        2,
+    )
+    suite = msgspec.structs.replace(SUITE, window_steps=200)
+    [whole] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    assert whole.window_steps is None
+    # 78 whole batches, two of them in the lead-in.
+    [part] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 20_000})
+    assert part.window_steps == 76
 
 
 def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch():

@@ -9,6 +9,7 @@ import msgspec
 from harness.spec.cells import Input
 from harness.spec.events import (
     AnyEvent,
+    GpuReading,
     Hashes,
 )
 from harness.spec.recipes import Published, Recipe, Tolerances
@@ -96,6 +97,8 @@ class Story:
     stuck: tuple[int, ...] = ()
     """Seeds with which nothing is ever learned."""
     sources: tuple[Input, ...] = ("resident",)
+    gpu: GpuReading | None = None
+    """Of every window, where it happened on a GPU."""
 
     def with_(self, **changes: object) -> Story:
         return replace(self, **changes)  # type: ignore[arg-type]

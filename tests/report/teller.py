@@ -81,6 +81,7 @@ class Teller:
                 mode="compiled",
                 input=source,
                 loader_workers=2 if source == "loader" else 0,
+                device="gpu" if self.story.gpu else "cpu",
                 threads=2,
             )
             for recipe in self.story.recipes
@@ -263,6 +264,7 @@ class Teller:
                 waiting_seconds=1.2,
                 waiting_cpu_seconds=0.0001,
                 control_seconds=0.0100 * math.exp(0.01 * self.random.normal()),
+                gpu=self.story.gpu,
             )
         )
 
@@ -283,7 +285,8 @@ class Teller:
                 ),
                 steps=steps,
                 peak_memory_bytes=MEMORY_MIB[cell.framework] * 2**20 + 4096 * trial,
-                device="cpu",
+                device="gpu:0" if self.story.gpu else "cpu",
+                result_device="gpu:0" if self.story.gpu else "cpu",
                 threads={"omp": 2, "openblas": 2},
             )
         )

@@ -4,8 +4,20 @@ import pytest
 
 from harness import paths
 from harness.errors import UsageError
-from harness.spec.implementations import NOT_IN_FILES, read_implementation
+from harness.spec.implementations import (
+    NOT_IN_FILES,
+    GpuLimits,
+    read_implementation,
+    read_implementations,
+)
 
+GPU = """
+[gpu]
+cuda = "13.0"
+least_driver = "580"
+machine_code = ["9.0"]
+memory_mib = 900
+"""
 REFERENCE = paths.IMPLS / "reference" / "impl.toml"
 
 
@@ -20,3 +32,102 @@ def test_name_and_folder_are_where_the_file_is(tmp_path):
     (tmp_path / "impl.toml").write_text(REFERENCE.read_text())
     found = read_implementation(tmp_path)
     assert (found.name, found.folder) == (tmp_path.name, str(tmp_path.resolve()))
+
+
+def limits(**changes):
+    fields = {
+        "cuda": "12.5",
+        "least_driver": "525.60.13",
+        "machine_code": ("6.0", "7.0", "8.0", "8.6"),
+        "memory_mib": 100,
+    }
+    return GpuLimits(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("compute_capability", "runs"),
+    [
+        ((5, 2), False),
+        ((6, 0), True),
+        ((6, 1), True),
+        ((7, 5), True),
+        ((8, 0), True),
+        ((8, 9), True),
+        ((9, 0), False),
+        ((12, 0), False),
+    ],
+)
+def test_machine_code_serves_later_gpus_of_its_own_major_version(compute_capability, runs):
+    assert limits().has_code_for(compute_capability) == runs
+
+
+def test_ptx_serves_every_later_gpu():
+    with_ptx = limits(ptx="8.6")
+    assert with_ptx.has_code_for((9, 0))
+    assert with_ptx.has_code_for((12, 1))
+    assert not with_ptx.has_code_for((5, 2))
+
+
+def test_a_library_may_ask_for_more():
+    held_back = limits(least_compute_capability="7.5", ptx="8.6")
+    runs = {each: held_back.has_code_for(each) for each in ((7, 0), (7, 5), (8, 0), (10, 0))}
+    assert runs == {(7, 0): False, (7, 5): True, (8, 0): True, (10, 0): True}
+
+
+GPU = """
+[gpu]
+cuda = "12.5"
+least_driver = "525.60.13"
+machine_code = ["8.0"]
+memory_mib = 100
+"""
+
+
+def test_what_a_gpu_build_needs_is_read(tmp_path):
+    (tmp_path / "impl.toml").write_text(REFERENCE.read_text() + GPU + 'package = "numpy-gpu"\n')
+    found = read_implementation(tmp_path)
+    assert found.gpu == limits(machine_code=("8.0",), package="numpy-gpu")
+    assert found.distribution("cpu") == "numpy"
+    assert found.distribution("gpu:1") == "numpy-gpu"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ('machine_code = ["sm_80"]', "machine_code"),
+        ('cuda = "12"', "cuda"),
+        ('least_driver = "R525"', "least_driver"),
+        ('ptx = "compute_90"', "ptx"),
+    ],
+)
+def test_a_wrong_limit_is_refused_by_name(tmp_path, wrong, field):
+    lines = [line for line in GPU.splitlines() if not line.startswith(f"{field} ")]
+    text = "\n".join([REFERENCE.read_text(), *lines, wrong])
+    (tmp_path / "impl.toml").write_text(text)
+    with pytest.raises(UsageError, match=rf"gpu\.{field}"):
+        read_implementation(tmp_path)
+
+
+def test_every_framework_says_what_it_needs_of_a_gpu():
+    for one in read_implementations(paths.IMPLS).values():
+        if one.role == "framework":
+            assert one.gpu is not None
+            assert one.requirements("gpu").exists()
+
+
+def test_what_holds_on_a_gpu_alone_holds_on_a_gpu_alone(tmp_path):
+    text = 'environment = { A = "1", B = "1" }\n' + REFERENCE.read_text() + GPU
+    own = 'variance_formula = "unbiased"\n[gpu.environment]\nB = "2"\nC = "2"\n'
+    (tmp_path / "impl.toml").write_text(text + own)
+    found = read_implementation(tmp_path)
+    assert found.environment_on("cpu") == {"A": "1", "B": "1"}
+    assert found.environment_on("gpu:1") == {"A": "1", "B": "2", "C": "2"}
+    assert found.variance_formula_on("cpu") == "biased"
+    assert found.variance_formula_on("gpu") == "unbiased"
+
+
+def test_a_gpu_that_changes_nothing_changes_nothing(tmp_path):
+    (tmp_path / "impl.toml").write_text(REFERENCE.read_text() + GPU)
+    found = read_implementation(tmp_path)
+    assert found.environment_on("gpu") == found.environment_on("cpu") == {}
+    assert found.variance_formula_on("gpu") == found.variance_formula_on("cpu") == "biased"

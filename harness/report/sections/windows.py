@@ -13,6 +13,7 @@ from harness.analysis.flags import (
     STEAL_LIMIT,
     WINDOW_RULES,
     WindowRule,
+    rules_applied,
     window_flags,
 )
 from harness.analysis.trials import Block as MeasuredBlock
@@ -222,6 +223,7 @@ def _window_rules(story: Story, blocks: Sequence[MeasuredBlock]) -> Iterator[Blo
     if not flags:
         return
     counts = Counter(rule for rules in flags.values() for rule in rules)
+    applied = rules_applied(blocks)
     total = sum(len(trial.windows) for block in blocks for trial in block.trials)
     yield Table(
         caption="Flagged windows",
@@ -233,6 +235,7 @@ def _window_rules(story: Story, blocks: Sequence[MeasuredBlock]) -> Iterator[Blo
                 Datum(percent(counts[rule] / total), "doubt" if counts[rule] else "plain"),
             )
             for rule, text in WINDOW_RULES.items()
+            if rule in applied
         ),
         note=f"Flagged: {count(len(flags), 'window')} of {total:,}. They count.",
     )

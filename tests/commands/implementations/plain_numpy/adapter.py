@@ -90,6 +90,14 @@ class PlainNumpyAdapter:
         """NumPy knows no other."""
         return "cpu"
 
+    def result_device(self):
+        """Likewise."""
+        return "cpu"
+
+    def peak_device_memory_bytes(self):
+        """There is no GPU."""
+        return None
+
     def layers(self):
         """Each layer with the shape of what really came out of it."""
         lines = []

@@ -1,0 +1,45 @@
+"""What a worker is told to build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness import paths
+from harness.commands.inputs import DatasetProgress, Inputs
+from harness.console import Console
+from harness.datasets.search import find_dataset
+from harness.environments.variables import worker_environment
+from harness.spec.cells import Cell
+from harness.spec.implementations import read_implementation
+from harness.spec.recipes import read_models, read_recipes
+
+RECIPE = read_recipes(paths.BENCHMARKS / "recipes.toml")["lenet-sgd"].overridden(
+    dataset="fashion-mnist-20k", epochs=1
+)
+
+
+@pytest.mark.parametrize(
+    ("device", "inside", "visible"),
+    [("cpu", "cpu", ""), ("gpu", "gpu:0", "0"), ("gpu:1", "gpu:0", "1")],
+)
+def test_a_worker_is_shown_the_chosen_gpu_and_told_its_own_name_of_it(
+    tmp_path: Path, device: str, inside: str, visible: str
+) -> None:
+    cell = Cell(recipe=RECIPE, framework="x", version="1", mode="eager", device=device, threads=1)
+    manifest: Any = SimpleNamespace(cells=(cell,))
+    progress = DatasetProgress(Console())
+    inputs = Inputs(
+        tmp_path,
+        read_models(paths.BENCHMARKS / "models.toml"),
+        manifest,
+        {RECIPE.dataset: find_dataset(RECIPE.dataset, None, progress=progress)},
+        progress,
+    )
+    assert inputs.job(cell, 1).setup.device == inside
+    reference = read_implementation(paths.IMPLS / "reference")
+    variables = worker_environment(reference, "matched", 1, device, base={}, home=tmp_path)
+    assert variables["CUDA_VISIBLE_DEVICES"] == visible
