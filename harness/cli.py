@@ -26,6 +26,9 @@ from harness.commands.export import Format, export_run
 from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
 from harness.commands.gate import resume_gate, show_gate, start_gate
 from harness.commands.history import show_history
+from harness.commands.micro import resume_micro, start_micro
+from harness.commands.micro_results import read_base, show_micro
+from harness.commands.micro_session import Request
 from harness.commands.new_impl import write_starter
 from harness.commands.power import show_power
 from harness.commands.preparation import command_line
@@ -36,9 +39,11 @@ from harness.commands.tax import BATCH_SIZES, resume_tax, show_tax, start_tax
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.execution.planning import chosen_implementations, named
+from harness.spec.micro_limits import read_micro_limits
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.spec.suites import Suite
 from harness.store.runs import run_folders
+from harness.worker.micro_job import BATCH_SIZES as MICRO_BATCH_SIZES
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -214,6 +219,60 @@ def tax(
     else:
         folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES)
     raise typer.Exit(show_tax(console, folder, flags.out / "reports"))
+
+
+@app.command()
+@takes_flags(
+    "recipe", "input", "loader_workers", "epochs", "blocks", "budget", "no_aa", "reference"
+)
+def micro(
+    flags: Flags,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, max=4096, help="Batch size.  [default: 1, 32, 256]"),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Put them into a stored run.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="RUN", help="[default with --fail: the newest earlier]"),
+    ] = None,
+    fail: Annotated[
+        list[str] | None,
+        typer.Option("--fail", metavar="EXPR", help="Such as median:10% or max:0.001."),
+    ] = None,
+    select: Annotated[
+        str, typer.Option("-k", metavar="EXPR", help="Benchmarks to run, as pytest's -k.")
+    ] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One round each: does everything run?")
+    ] = False,
+) -> None:
+    """Time the pieces of a training step, with pytest-benchmark.
+
+    Exit codes: 0 clean; 1 a benchmark went beyond a limit of --fail; 2 a framework failed or there
+    is nothing to compare; 3 parity lost.
+    """
+    console, runs = Console(json=flags.json), flags.out / "results" / "runs"
+    limits = read_micro_limits(Path.cwd(), fail or ())
+    earlier = None if base is None else read_base(_run_folder(runs, base))
+    catalogue = read_catalogue(flags.impl_dir or ())
+    if flags.resume is not None and run is not None:
+        raise UsageError(
+            f"--resume {flags.resume} and --run {run} are given, expected one: --resume alone goes "
+            "on with a run's micro-benchmarks"
+        )
+    if flags.resume is not None:
+        folder = _run_folder(runs, flags.resume)
+        resume_micro(console, catalogue, folder, flags.data_dir)
+    else:
+        request = Request(tuple(dict.fromkeys(batch or MICRO_BATCH_SIZES)), quick, select)
+        into = None if run is None else _run_folder(runs, run)
+        folder = start_micro(
+            console, catalogue, flags.selection(), request, runs, into=into, base=earlier
+        )
+    raise typer.Exit(show_micro(console, folder, flags.out / "reports", limits, earlier))
 
 
 @app.command()

@@ -22,6 +22,7 @@ from harness.commands.export import ExportAnswer
 from harness.commands.gate import GateAnswer
 from harness.commands.history import HistoryAnswer
 from harness.commands.listings import ListedModel, ListedRun
+from harness.commands.micro_results import MicroAnswer
 from harness.commands.new_impl import StarterFiles
 from harness.commands.power import PowerAnswer
 from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
@@ -34,6 +35,7 @@ from harness.spec.baselines import Baseline
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
 from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
 from harness.spec.implementations import Implementation
+from harness.spec.micro import MicroFile, MicroManifest
 from harness.spec.recipes import Recipe
 from harness.spec.suites import Suite
 from harness.worker.wire import Command, Message
@@ -76,6 +78,17 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("levelfield verify --json", "", (VerificationAnswer,)),
     ("levelfield gate --json", "", (GateAnswer,)),
     ("levelfield tax --json", "", (TaxAnswer,)),
+    (
+        "results/runs/<run-id>/micro.json",
+        "Beside `run.json`, where a run has micro-benchmarks.",
+        (MicroManifest,),
+    ),
+    (
+        "results/runs/<run-id>/micro/<framework>.json",
+        "pytest-benchmark's own; what is read of it.",
+        (MicroFile,),
+    ),
+    ("levelfield micro --json", "", (MicroAnswer,)),
     ("levelfield doctor --json", "", (Diagnosis,)),
     ("levelfield power --json", "", (PowerAnswer,)),
     ("results/baselines/*.json", "What `baseline save` keeps of each run.", (Baseline,)),

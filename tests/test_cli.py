@@ -85,7 +85,7 @@ def test_help_names_every_command():
     text = levelfield("--help").stdout
     commands = (
         "run", "verify", "reproduce", "report", "list", "show", "new-impl", "env", "data",
-        "baseline", "check", "history", "export",
+        "baseline", "check", "history", "export", "micro",
     )  # fmt: skip
     assert all(f"\n  {name} " in text for name in commands)
 
@@ -134,6 +134,16 @@ def test_run_takes_every_selection_flag():
         (["env", "remove", "nothing"], "No environment nothing"),
         (["data", "info", "cifar"], "No dataset is named 'cifar'"),
         (["run", "--epochs", "none"], "--epochs"),
+        (["micro", "--fail", "median"], "--fail is 'median', expected FIELD:PERCENT% or"),
+        (["micro", "--run", "nothing"], "No run in nothing"),
+        (["micro", "--resume", "nothing"], "No run in nothing"),
+        (["micro", "--resume", "a", "--run", "b"], "--resume a and --run b are given, expected"),
+        (["micro", "--compare", "nothing"], "nothing has no micro-benchmarks, expected those"),
+        (["micro", "-f", "pytroch"], "did you mean pytorch?"),
+        (["micro", "-f", "keras", "-f", "keras@3.0"], "keras is named 2 times, expected once"),
+        (["micro", "--settings", "stock", "--settings", "matched"], "--settings is stock and"),
+        (["micro", "--batch", "0"], "Invalid value for '--batch'"),
+        (["micro", "--blocks", "3"], "No such option: --blocks"),
         (["nonsense"], "nonsense"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.commands.catalogue import Catalogue
+from harness.commands.micro_tools import tools_implementation
 from harness.console import Console
 from harness.environments.collection import Environments
 from harness.errors import LevelfieldError
@@ -169,7 +170,9 @@ def list_runs(console: Console, runs: Path) -> None:
 
 def list_environments(console: Console, catalogue: Catalogue) -> None:
     """The console shows every environment with versions, size and place."""
-    environments = Environments().listed(catalogue.implementations.values())
+    implementations = catalogue.implementations.values()
+    tools = tools_implementation(python for one in implementations for python in one.python)
+    environments = Environments().listed([*implementations, tools])
     rows = [
         (
             one.name,

@@ -21,6 +21,7 @@ from harness.report.files import point_latest, write_comparison, write_report
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Failure, Run, Skip
 from harness.spec.recipes import Recipe
+from harness.store.micro import read_micro
 from harness.store.runs import read_run
 
 E = TypeVar("E", Failure, Skip)
@@ -72,7 +73,7 @@ def show_results(console: Console, folders: Sequence[Path], reports: Path) -> No
     runs = [read_run(folder) for folder in folders]
     for folder, run in zip(folders, runs, strict=True):
         judgement = judge(run)
-        page = write_report(run, reports)
+        page = write_report(run, reports, read_micro(folder))
         point_latest(reports, run.manifest.run)
         show_verdicts(console, run, judgement)
         console.result(f"Report: {page}")

@@ -43,6 +43,7 @@ from harness.report.figures import (
     Curves,
     Forest,
     Line,
+    Roofline,
     Scatter,
     Stack,
 )
@@ -61,6 +62,7 @@ from harness.report.palette import (
     part,
     series,
 )
+from harness.report.roofline_chart import roofline_figure
 
 MANY_POINTS = 12
 """Points of a curve from which on their marks would hide it."""
@@ -122,6 +124,8 @@ def _figure(chart: Chart) -> Figure:
         return _curves(chart)
     if isinstance(chart, Stack):
         return _stack(chart)
+    if isinstance(chart, Roofline):
+        return roofline_figure(chart)
     return _scatter(chart)
 
 

@@ -145,4 +145,30 @@ class Boxes(msgspec.Struct, frozen=True, kw_only=True):
     boxes: tuple[Box, ...]
 
 
-Chart = Bars | Boxes | Forest | Curves | Stack | Scatter
+class RoofPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """What one contender reached in one computation."""
+
+    label: str
+    """The contender's name."""
+    piece: str
+    """What was computed: written once, above all points of it."""
+    style: Style
+    x: float
+    y: float
+
+
+class Roofline(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates over intensities, both logarithmic, under the roofs of a machine."""
+
+    x_unit: str
+    y_unit: str
+    peak: float
+    """Of the flat roof, in ``y_unit``."""
+    slope: float
+    """``y_unit`` for each ``x_unit``: of the slanting roof."""
+    peak_text: str
+    slope_text: str
+    points: tuple[RoofPoint, ...]
+
+
+Chart = Bars | Boxes | Forest | Curves | Stack | Scatter | Roofline

@@ -18,18 +18,20 @@ from harness.report.markdown import FIGURES, comment, markdown
 from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
 from harness.spec.events import Run
+from harness.spec.micro import Micro
 
 LATEST = "latest"
 HEADLINE = "headline.json"
 """What the list of reports reads of each."""
 
 
-def write_report(run: Run, reports: Path) -> Path:
+def write_report(run: Run, reports: Path, micro: Micro | None = None) -> Path:
     """``index.html``, ``report.md``, its figures and ``comment.md`` stand in ``reports/<run-id>/``.
 
-    Returns the path of ``index.html``. A report of the same run that stood there is replaced.
+    ``micro``: the run's micro-benchmarks, which get a section of their own. Returns the path of
+    ``index.html``. A report of the same run that stood there is replaced.
     """
-    return write_page(page_of(run), reports, folder_name(run.manifest.run))
+    return write_page(page_of(run, micro), reports, folder_name(run.manifest.run))
 
 
 def write_comparison(runs: Sequence[Run], reports: Path) -> Path:

@@ -25,6 +25,7 @@ from harness.report.sections.costs import costs_section
 from harness.report.sections.gate import gate_banner, gate_section
 from harness.report.sections.gpu import gpu_section
 from harness.report.sections.inputs import inputs_section
+from harness.report.sections.micro import micro_section
 from harness.report.sections.overview import overview_section
 from harness.report.sections.parity import parity_section
 from harness.report.sections.reproduction import reproduction_section
@@ -33,6 +34,7 @@ from harness.report.sections.story import Story
 from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Manifest, Run
+from harness.spec.micro import Micro
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     gate_section,
@@ -45,6 +47,7 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     costs_section,
     gpu_section,
     windows_section,
+    micro_section,
     conditions_section,
     failures_section,
     again_section,
@@ -52,10 +55,10 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
 """In the order of the page; one that has nothing to say is left out."""
 
 
-def page_of(run: Run) -> Page:
-    """Everything that the report of ``run`` says, whatever the run lacks."""
+def page_of(run: Run, micro: Micro | None = None) -> Page:
+    """Everything that the report of ``run`` says, whatever the run lacks; with its ``micro``."""
     judgement = judge(run)
-    story = Story(run, judgement, cast_of(run.manifest))
+    story = Story(run, judgement, cast_of(run.manifest), micro)
     return Page(
         title=f"Level Field: {run.manifest.plan.suite}",
         subtitle=run.manifest.run,
@@ -67,12 +70,12 @@ def page_of(run: Run) -> Page:
             said_once(found) for section in SECTIONS if (found := section(story)) is not None
         ),
         players=players(story.cast, run.manifest.titles),
-        question=question(run.manifest),
+        question=question(run.manifest, micro),
         again=shlex.join(("levelfield", "report", run.manifest.run)),
     )
 
 
-def question(manifest: Manifest) -> str:
+def question(manifest: Manifest, micro: Micro | None = None) -> str:
     """What ``manifest`` sets out to answer; nothing where nobody is compared."""
     titles = dict.fromkeys(
         manifest.titles.get(cell.framework, cell.framework) for cell in manifest.cells
@@ -81,6 +84,8 @@ def question(manifest: Manifest) -> str:
     if len(manifest.cells) < 2 or not recipes:
         return ""
     plan = manifest.plan
+    if micro is not None and not (plans_short_blocks(plan) or plan.long_trials):
+        return f"Where does the time of a training step go, in {joined(list(titles))}?"
     if manifest.gate is not None:
         who = joined(list(titles))
         return f"Has {who} become slower, less accurate or wrong since {manifest.gate.base}?"

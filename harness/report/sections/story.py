@@ -9,6 +9,7 @@ from harness.analysis.protocol import plans_short_blocks
 from harness.report.cast import Cast
 from harness.report.page import Block, Datum, Heading
 from harness.spec.events import Group, Run
+from harness.spec.micro import Micro
 
 
 class Story(NamedTuple):
@@ -17,6 +18,8 @@ class Story(NamedTuple):
     run: Run
     judgement: Judgement
     cast: Cast
+    micro: Micro | None = None
+    """Its micro-benchmarks, where there are any."""
 
     @property
     def has_seeds(self) -> bool:

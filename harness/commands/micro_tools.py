@@ -1,0 +1,50 @@
+"""The environment that holds pytest and pytest-benchmark, for micro-benchmarks to borrow."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import paths
+from harness.commands.preparation import sync_environments
+from harness.console import Console
+from harness.environments.records import SyncedEnvironment
+from harness.execution.planning import Choice
+from harness.spec.implementations import Implementation
+
+SUITES = paths.BENCHMARKS / "micro"
+"""The suites, with the requirements of whatever runs them."""
+NAME = "micro-tools"
+"""What the environment is called among the frameworks'."""
+
+
+def tools_implementation(pythons: Iterable[str]) -> Implementation:
+    """What ``Environments`` makes such an environment from, for one of ``pythons``."""
+    return Implementation(
+        name=NAME,
+        folder=str(SUITES),
+        title="pytest-benchmark",
+        package="pytest-benchmark",
+        python=tuple(pythons),
+        default_mode="",
+        modes={},
+        memory_mib=0,
+    )
+
+
+def tools_folder(console: Console, environment: SyncedEnvironment) -> Path:
+    """``site-packages`` with pytest and pytest-benchmark, for the Python of ``environment``.
+
+    It is in an environment of its own, made if it was not there: ``environment`` stays as it is.
+
+    Raises:
+        LevelfieldError: it could not be made.
+    """
+    python = ".".join(environment.record.python.split(".")[:2])
+    [made] = sync_environments(console, [Choice(tools_implementation([python]), None)], "cpu")
+    scheme = "nt" if sys.platform == "win32" else "posix_prefix"
+    names = {"base": made.folder, "platbase": made.folder, "py_version_short": python}
+    # Debian's own scheme has another folder, which no virtual environment has.
+    return Path(sysconfig.get_path("purelib", scheme, vars=names))
