@@ -37,11 +37,8 @@ class KerasPieces:
         self._names = list(layer_steps(adapter._setup.model))
         self._loss = training._loss
         self._inference = training._forward
-        image = self._model.input_shape[1:]
-        self._loss_and_gradients = self._executed(
-            self._differentiated,
-            [tf.TensorSpec([None, *image], tf.float32), tf.TensorSpec([None], tf.int64)],
-        )
+        # Traced for each size of batch, as training is.
+        self._loss_and_gradients = self._executed(self._differentiated)
         self._apply = self._executed(
             lambda gradients: self._optimizer.apply(gradients, self._model.trainable_variables)
         )
@@ -102,11 +99,11 @@ class KerasPieces:
         values: NDArray[Any] = array.numpy()
         return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
 
-    def _executed(self, function: Callable[..., Any], signature: Any = None) -> Any:
+    def _executed(self, function: Callable[..., Any]) -> Any:
         """``function`` as the mode executes it: as it is, or as a graph."""
         if self._mode == "eager":
             return function
-        return tf.function(function, input_signature=signature, jit_compile=self._mode == "xla")
+        return tf.function(function, jit_compile=self._mode == "xla")
 
     def _only(self, batches: Any) -> Any:
         """Images and labels of the one batch that is staged; taken out of its tensors once."""

@@ -49,13 +49,15 @@ class WrittenTraining:
         self._loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         self._correct = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._examples = 0
-        self._step, self._steps, self._forward = self._one_step, self._all_steps, self._inference
+        self._step, self._forward = self._one_step, self._inference
         self._loaded = self._loaded_steps
-        if mode != "eager":
+        self._graphs: dict[int, Any] = {}
+        self._eager = mode == "eager"
+        if not self._eager:
             self._compile(xla=mode == "xla")
 
     def _compile(self, *, xla: bool) -> None:
-        """Training and inference are graphs of one trace, whatever the number and size of batches.
+        """Inference is a graph of one trace for all batches, training one for each size of them.
 
         ``jit_compile`` is never left to "auto", which changes with the device. XLA compiles the
         step and not the loop around it, as a step inside its own loops takes four times longer.
@@ -63,14 +65,6 @@ class WrittenTraining:
         image = self._model.input_shape[1:]
         if xla:
             self._step = tf.function(self._one_step, jit_compile=True)
-        self._steps = tf.function(
-            self._all_steps,
-            input_signature=[
-                tf.TensorSpec([None, None, *image], tf.float32),
-                tf.TensorSpec([None, None], tf.int64),
-            ],
-            jit_compile=False,
-        )
         self._loaded = tf.function(self._loaded_steps, jit_compile=False)
         self._forward = tf.function(
             self._inference,
@@ -85,7 +79,7 @@ class WrittenTraining:
     def train(self, batches: Any) -> None:
         """One optimizer step per batch has been issued, and its loss and hits are added up."""
         images, labels = batches
-        self._steps(images, labels)
+        self._steps_on(labels.shape[1])(images, labels)
         self._examples += labels.shape[0] * labels.shape[1]
 
     def train_from(self, loader: Loader, steps: int) -> None:
@@ -113,6 +107,24 @@ class WrittenTraining:
     def logits(self, images: Any) -> Any:
         """(B, 10) float32 tensor for (B, H, W, C) images, in inference mode."""
         return self._forward(tf.constant(images))
+
+    def _steps_on(self, batch_size: int) -> Any:
+        """A step per batch of this size, which makes a faster graph than one for any; traced,
+        whatever their number.
+        """
+        if self._eager:
+            return self._all_steps
+        if batch_size not in self._graphs:
+            image = self._model.input_shape[1:]
+            self._graphs[batch_size] = tf.function(
+                self._all_steps,
+                input_signature=[
+                    tf.TensorSpec([None, batch_size, *image], tf.float32),
+                    tf.TensorSpec([None, batch_size], tf.int64),
+                ],
+                jit_compile=False,
+            )
+        return self._graphs[batch_size]
 
     def _all_steps(self, images: Any, labels: Any) -> None:
         """A step per batch; traced, the loop becomes a loop of the graph."""

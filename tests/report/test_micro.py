@@ -60,10 +60,10 @@ def test_a_step_is_told_part_by_part_with_shares(run):
     ]  # fmt: skip
     rows = {row[0].text: row[1].text for row in found.rows}
     # 13.3 ms, of which a layer takes 5 % forward and 15 % both ways; there are six of them.
-    assert rows["conv1 forward"] == "665 µs (5.00 %)"
+    assert rows["conv1 forward"] == "665 µs (5.0 %)"
     assert rows["conv1 backward"] == "1.33 ms (10.0 %)"
-    assert rows["optimizer"] == "100 µs (0.752 %)"
-    assert rows["rest"] == "1.23 ms (9.25 %)"
+    assert rows["optimizer"] == "100 µs (0.8 %)"
+    assert rows["rest"] == "1.23 ms (9.2 %)"
     assert rows["whole step"] == "13.3 ms"
     assert list(rows)[:2] == ["conv1 forward", "conv1 backward"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.micro import LayerTime, StepTime
 from harness.report.figures import Stack
-from harness.report.formats import NOTHING, Amount, number
+from harness.report.formats import NOTHING, Amount
 from harness.report.micro_words import Side, brief, modes_of
 from harness.report.page import Block, Column, Datum, Details, Figure, Heading, Table
 
@@ -110,4 +110,5 @@ def _layer(step: StepTime, name: str) -> LayerTime | None:
 def _part(step: StepTime, value: float | None) -> Datum:
     if value is None:
         return Datum(NOTHING)
-    return Datum(Amount(f"{brief(value)} ({number(100 * step.share(value))} %)", value, "s"))
+    share = round(100 * step.share(value), 1) + 0.0  # no minus before a zero
+    return Datum(Amount(f"{brief(value)} ({share:.1f} %)", value, "s"))
