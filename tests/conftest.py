@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import settings
 # No test asserts on absolute time, on a machine that may be busy.
 settings.register_profile("levelfield", deadline=None)
 settings.load_profile("levelfield")
+
+# A job in a shell's background ignores Ctrl-C, and what it starts does so too: tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NVML = Path(__file__).parent / "environments" / "nvml"
 
