@@ -35,7 +35,7 @@ from harness.commands.preparation import command_line
 from harness.commands.results import exit_code, show_results, show_verification
 from harness.commands.run import resume_run, start_run
 from harness.commands.show import show_model
-from harness.commands.tax import BATCH_SIZES, resume_tax, show_tax, start_tax
+from harness.commands.tax import BATCH_SIZES, ROUNDS, resume_tax, show_tax, start_tax
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.execution.planning import chosen_implementations, named
@@ -210,6 +210,9 @@ def tax(
         list[int] | None,
         typer.Option("--batch", min=1, max=4096, help="Batch size.  [default: 256, 32]"),
     ] = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="Windows of each contender in a block.")
+    ] = ROUNDS,
 ) -> None:
     """Hold our adapters against loops that an expert wrote by hand (CPU)."""
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
@@ -217,7 +220,7 @@ def tax(
         folder = _run_folder(runs, flags.resume)
         folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
     else:
-        folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES)
+        folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds)
     raise typer.Exit(show_tax(console, folder, flags.out / "reports"))
 
 

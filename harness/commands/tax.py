@@ -44,7 +44,11 @@ class TaxAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start_tax(
-    console: Console, selection: Selection, runs: Path, batch_sizes: Sequence[int]
+    console: Console,
+    selection: Selection,
+    runs: Path,
+    batch_sizes: Sequence[int],
+    rounds: int = ROUNDS,
 ) -> Path:
     """A run of adapters and scripts has come to its end; its folder.
 
@@ -61,7 +65,7 @@ def start_tax(
         description="",
         recipes=tuple(recipes),
         frameworks=catalogue.suites["cpu"].frameworks,
-        rounds=ROUNDS,
+        rounds=rounds,
         window_examples=WINDOW_EXAMPLES,
         long_trials=False,
     )

@@ -55,7 +55,7 @@ def test_without_a_script_one_line_says_so(levelfield):
 def test_the_ratio_comes_from_a_stored_run_with_a_report(levelfield, tmp_path, mine):
     done = levelfield(
         "tax", "--impl-dir", str(mine), "-f", "plain_numpy", "--batch", "32", "--blocks", "1",
-        "--dataset", "fashion-mnist-20k", "--json",
+        "--rounds", "3", "--dataset", "fashion-mnist-20k", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -64,7 +64,8 @@ def test_a_script_runs_by_itself(path: Path, tmp_path: Path):
 @pytest.mark.frameworks
 @pytest.mark.slow
 def test_scripts_are_proven_and_measured_against_adapters(tmp_path: Path):
-    command = ["tax", "--dataset", "fashion-mnist-20k", "--batch", "64", "--blocks", "1", "--json"]
+    few = ("--batch", "64", "--blocks", "1", "--rounds", "2")
+    command = ["tax", "--dataset", "fashion-mnist-20k", *few, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "harness", *command],
         cwd=tmp_path,
