@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from harness.analysis.micro_check import differing
+from harness.commands import suites
 from harness.commands.catalogue import Catalogue
 from harness.commands.micro_session import Request, Session
 from harness.commands.preparation import command_line
@@ -23,14 +24,8 @@ from harness.spec.events import Manifest
 from harness.spec.machine import Environment
 from harness.spec.micro import Micro
 from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Suite
 from harness.store.micro import has_micro, micro_path, read_micro_manifest
 from harness.store.runs import read_manifest, read_run
-
-RECIPE = "lenet-sgd"
-"""Whose model and optimizer are taken apart."""
-SUITE = "micro"
-MODES = ("eager", "compiled")
 
 
 def start_micro(
@@ -56,16 +51,7 @@ def start_micro(
             f"--settings is {' and '.join(selection.settings)}, expected one: a framework's file "
             "holds one of them"
         )
-    suite = Suite(
-        name=SUITE,
-        description="",
-        recipes=(RECIPE,),
-        frameworks=catalogue.suites["cpu"].frameworks,
-        modes=MODES,
-        blocks=0,
-        long_trials=False,
-        aa=False,
-    )
+    suite = suites.micro_proofs(catalogue)
     known = None if into is None else read_manifest(into)
     if known is not None and not selection.frameworks:
         selection = msgspec.structs.replace(selection, frameworks=_frameworks_of(known))

@@ -142,7 +142,7 @@ class Session:
         implementation = self._implementation(cell)
         return MicroJob(
             implementation=cell.framework,
-            package=implementation.package,
+            package=implementation.distribution(cell.device),
             folder=implementation.folder,
             model=self._catalogue.models[cell.recipe.model],
             optimizer=cell.recipe.optimizer,

@@ -47,3 +47,17 @@ def reproduction(catalogue: Catalogue, recipes: Sequence[str], seeds: int) -> Su
 def comparison(catalogue: Catalogue) -> Suite:
     """One recipe, in versions of a framework that are named beside it."""
     return msgspec.structs.replace(catalogue.suites[USUAL], name="compare", recipes=REPRODUCED[:1])
+
+
+def micro_proofs(catalogue: Catalogue) -> Suite:
+    """The proof that comes before micro-benchmarks, of the recipe that they take apart."""
+    return Suite(
+        name="micro",
+        description="",
+        recipes=REPRODUCED[:1],
+        frameworks=catalogue.suites[USUAL].frameworks,
+        modes=("eager", "compiled"),
+        long_trials=False,
+        blocks=0,
+        aa=False,
+    )

@@ -23,7 +23,7 @@ class MicroJob(msgspec.Struct, frozen=True, kw_only=True):
     implementation: str
     """Name of the implementation."""
     package: str
-    """The distribution whose version is the framework's version, as in ``impl.toml``."""
+    """The distribution whose version is the framework's version, on this device."""
     folder: str
     """Folder of the implementation."""
     model: Model
