@@ -7,6 +7,7 @@ Exit codes: 0 clean; 2 usage, environment, data or cell failure; 3 parity failed
 from __future__ import annotations
 
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ from harness.commands.envelope import measure as measure_envelopes
 from harness.commands.environments import env_app
 from harness.commands.export import Format, export_run
 from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
-from harness.commands.gate import resume_gate, show_gate, start_gate
+from harness.commands.gate import check_writable, resume_gate, show_gate, start_gate
 from harness.commands.history import show_history
 from harness.commands.micro import resume_micro, start_micro
 from harness.commands.micro_results import read_base, show_micro
@@ -194,6 +195,8 @@ def gate(
     """
     console = Console(json=flags.json)
     runs = flags.out / "results" / "runs"
+    if junit is not None:
+        check_writable(junit)
     if flags.resume is not None:
         folder = resume_gate(console, _run_folder(runs, flags.resume), flags.data_dir)
     else:
@@ -462,6 +465,13 @@ def main() -> None:
     except TyperException as error:
         told = " ".join(error.format_message().split()).rstrip(".")
         console.fail(f"{told}: 'levelfield --help' shows what there is")
+        status = 2
+    except OSError as error:
+        console.fail(f"{error}: make room there, or name another place")
+        status = 2
+    except Exception:
+        # Not 1, which the interpreter would end with: that is what a gate calls a regression.
+        console.fail(f"This is a mistake of levelfield's own:\n{traceback.format_exc()}")
         status = 2
     if status == INTERRUPTED:
         console.fail(

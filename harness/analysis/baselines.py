@@ -14,6 +14,7 @@ from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.judgement import REASONS
 from harness.analysis.outcomes import Parity
 from harness.analysis.parity import parity_results
+from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.baselines import Baseline, BaselineCell, BaselineValue, TrainedAccuracy
 from harness.spec.cells import Cell
@@ -56,7 +57,7 @@ class RunCell(NamedTuple):
 
 
 def run_cells(run: Run) -> tuple[RunCell, ...]:
-    """Every cell of the run, in its order, without those of a gate's base."""
+    """Every cell of the run, in its order, without those of a gate's base and of scripts."""
     blocks = {long: finished_blocks(run, long=long) for long in (False, True)}
     parity = parity_results(run)
     barred = obstacles(run.manifest.cells, parity, (*blocks[False], *blocks[True])).of_cells
@@ -76,15 +77,19 @@ def run_cells(run: Run) -> tuple[RunCell, ...]:
     rates = controlled_rates(run.events)
     found = []
     for cell in run.manifest.cells:
-        if cell.variant.startswith("base-"):
+        if not cell.of_work_tree:
             continue
         proved: Parity = "not_run"
         if cell.id in passed:
             proved = "proved" if passed[cell.id] else "lost"
         if cell.id in barred:
             lack = REASONS[barred[cell.id].reason]
+        elif cell.id in failures:
+            lack = failures[cell.id]
         elif cell.id not in rates:
-            lack = failures.get(cell.id, "no finished block has it")
+            lack = "no finished block has it"
+        elif rates[cell.id].blocks < LEAST_BLOCKS:
+            lack = f"{rates[cell.id].blocks} finished blocks, expected {LEAST_BLOCKS} or more"
         else:
             value = _value(run.manifest, rates[cell.id], trained.get(cell.id, ()))
             conditions = _conditions(run.manifest, cell, trials[cell.id], environments.get(cell.id))

@@ -16,7 +16,8 @@ Where a slowdown of ``blind_to`` (10 %) would still lie inside the interval, the
 have seen it: *too noisy*.
 
 Final test accuracies of the same seeds and epochs are held against earlier ones likewise, as means
-over seeds: *lower* where p is below α and the loss above the threshold (0.5 points).
+over seeds: *lower* where p is below α and the loss above the threshold (0.5 points), *too noisy*
+where a loss of ``accuracy_blind_to`` (5 points) would still lie inside the interval.
 """
 
 from __future__ import annotations
@@ -116,12 +117,16 @@ def prediction(value: float, earlier: Sequence[float]) -> Prediction:
 
 
 def check(
-    cells: Sequence[RunCell], baseline: dict[str, BaselineCell], terms: GateTerms
+    cells: Sequence[RunCell],
+    baseline: dict[str, BaselineCell],
+    terms: GateTerms,
+    *,
+    restless: bool = False,
 ) -> tuple[CheckedCell, ...]:
     """Every cell of a run, against the earlier runs that ``baseline`` (by series) has of it.
 
     The conditions are the same: that has been seen to. A run that was saved itself is left out of
-    its own past.
+    its own past. ``restless``: a reference of the run differed from its own second copy.
     """
     found = [_described(each, baseline.get(each.cell.series), terms) for each in cells]
     values = {each.cell.series: each.kept.values[0] for each in cells if each.kept}
@@ -143,10 +148,14 @@ def check(
                 each, values[each.series], speeds[each.series], by_speed[each.series], terms.alpha,
                 len(speeds),
             )  # fmt: skip
+            if restless:
+                why = "a reference of the run differed from its own second copy"
+                each = msgspec.structs.replace(each, speed="too_noisy", detail=why)
         if each.series in accuracies:
             each = _with_accuracy(
-                each, accuracies[each.series], by_accuracy[each.series], terms.alpha
-            )
+                each, accuracies[each.series], by_accuracy[each.series], terms.alpha,
+                len(accuracies),
+            )  # fmt: skip
         answered.append(each)
     return tuple(answered)
 
@@ -170,7 +179,7 @@ def _described(each: RunCell, known: BaselineCell | None, terms: GateTerms) -> C
         cell=each.cell.id,
         speed=speed,
         parity=each.parity,
-        thresholds=terms.of(each.cell.series),
+        thresholds=terms.of(each.cell),
         detail=detail,
         earlier_runs=len(earlier),
     )
@@ -201,13 +210,16 @@ def _with_speed(
     )
 
 
-def _with_accuracy(of: CheckedCell, found: Prediction, p: float, alpha: float) -> CheckedCell:
-    lower = p < alpha and found.below > of.thresholds.accuracy
+def _with_accuracy(
+    of: CheckedCell, found: Prediction, p: float, alpha: float, family: int
+) -> CheckedCell:
+    accuracy: Accuracy = "held"
+    if p < alpha and found.below > of.thresholds.accuracy:
+        accuracy = "lower"
+    elif found.reach(alpha / family) > of.thresholds.accuracy_blind_to:
+        accuracy = "too_noisy"
     return msgspec.structs.replace(
-        of,
-        accuracy="lower" if lower else "held",
-        accuracy_loss=found.below,
-        accuracy_runs=found.freedom + 1,
+        of, accuracy=accuracy, accuracy_loss=found.below, accuracy_runs=found.freedom + 1
     )
 
 

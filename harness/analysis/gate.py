@@ -6,7 +6,12 @@ all cells: below α (.01) the cell is *slower*. Else, where the one-sided 95 % u
 cell where a reference differed from its own second copy.
 
 *Accuracy.* Long trials share data, initial weights and order seed by seed: a one-sided paired
-t-test of a loss of at most the threshold (0.5 points), Holm over all cells, α as above.
+t-test of a loss of at most the threshold (0.5 points), Holm over all cells, α as above: *lower*.
+Else *held* where the one-sided 95 % upper bound lies below ``accuracy_blind_to`` (5 points), and
+*too noisy* where it does not.
+
+*Failures.* A head that failed anywhere has failed, unless what could be timed of it shows that it
+is slower as well.
 
 *Parity.* Both are held against the oracle. What the head fails is *lost*; where only the base
 fails, the head has mended it and there is nothing to compare its speed with.
@@ -28,11 +33,16 @@ from harness.analysis.judgement import Interval, Judgement
 from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
 from harness.analysis.parity import parity_results
 from harness.analysis.protocol import LEAST_BLOCKS, holm
-from harness.analysis.slowdown import SlowdownTest, holm_levels, slowdown_tests
+from harness.analysis.slowdown import (
+    UPPER_CONFIDENCE,
+    SlowdownTest,
+    holm_levels,
+    slowdown_tests,
+)
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
-from harness.spec.events import Failure, Run
+from harness.spec.events import Failure, Run, Skip
 from harness.spec.gates import GateTerms, Thresholds
 
 
@@ -66,9 +76,18 @@ class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
     """Mean over seeds of the final test accuracy of the base − that of the head, a fraction."""
     accuracy_loss_at_least: float | None = None
     """Holm-adjusted lower bound."""
+    accuracy_loss_at_most: float | None = None
+    """Upper bound of one-sided confidence 0.95, not adjusted."""
     seeds: int = 0
     confounders: tuple[str, ...] = ()
     """What else differs between the two environments."""
+
+
+class NotCompared(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the gate has no cell for."""
+
+    what: str
+    reason: str
 
 
 class GateJudgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +97,7 @@ class GateJudgement(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     commit: str | None
     cells: tuple[GatedCell, ...]
+    left_out: tuple[NotCompared, ...] = ()
     exit_code: int
     """0 all held; 1 slower or less accurate; 2 failed, or nothing to compare; 3 parity lost; 4 too
     noisy."""
@@ -98,7 +118,7 @@ def gate(run: Run) -> GateJudgement:
         values = log_ratios(of, base, head)[: max(run.manifest.plan.looks)]
         logs[group.cells[1]] = values[~np.isnan(values)]
     tested = [head for head, values in logs.items() if len(values) >= LEAST_BLOCKS]
-    thresholds = [terms.of(cells[head].series) for head in tested]
+    thresholds = [terms.of(cells[head]) for head in tested]
     tests = dict(
         zip(
             tested,
@@ -107,7 +127,7 @@ def gate(run: Run) -> GateJudgement:
         )
     )
     losses = _accuracy_losses(convergences(run), pairs_of=[group.cells for group in pairs])
-    loss_tests = _loss_tests(losses, {cell: terms.of(cells[cell].series) for cell in losses}, terms)
+    loss_tests = _loss_tests(losses, {cell: terms.of(cells[cell]) for cell in losses}, terms)
     gated = [
         _gated(run, judgement, cells[base], cells[head], terms, tests, loss_tests)
         for base, head in (group.cells for group in pairs)
@@ -117,6 +137,11 @@ def gate(run: Run) -> GateJudgement:
         base=terms.base,
         commit=terms.commit,
         cells=tuple(gated),
+        left_out=tuple(
+            NotCompared(what=event.what, reason=event.reason)
+            for event in run.events
+            if isinstance(event, Skip)
+        ),
         exit_code=exit_code(gated),
     )
 
@@ -126,7 +151,8 @@ class _Loss(NamedTuple):
 
     of: Paired
     at_least: float
-    lower: bool
+    at_most: float
+    word: Accuracy
 
 
 def _gated(
@@ -148,7 +174,7 @@ def _gated(
         speed="not_compared",
         accuracy="not_judged",
         parity=_parity(run, head.id),
-        thresholds=terms.of(head.series),
+        thresholds=terms.of(head),
         noise_floor=verdict.noise_floor,
         confounders=verdict.confounders,
     )
@@ -156,9 +182,10 @@ def _gated(
     if loss:
         found = msgspec.structs.replace(
             found,
-            accuracy="lower" if loss.lower else "held",
+            accuracy=loss.word,
             accuracy_loss=loss.of.mean,
             accuracy_loss_at_least=loss.at_least,
+            accuracy_loss_at_most=loss.at_most,
             seeds=loss.of.seeds,
         )
     failures = {
@@ -167,20 +194,26 @@ def _gated(
         if isinstance(event, Failure)
     }
     test = tests.get(head.id)
-    if test is None and verdict.status == "indicative":
-        few = f"{verdict.blocks} blocks with both, expected {LEAST_BLOCKS} or more"
-        return msgspec.structs.replace(found, speed="too_noisy", blocks=verdict.blocks, detail=few)
-    if verdict.status == "not_comparable" or test is None:
-        failed = head.id in failures and base.id not in failures
+    if verdict.status == "not_comparable":
+        detail = verdict.detail or failures.get(head.id) or failures.get(base.id, "")
+        speed: Speed = "failed" if head.id in failures else "not_compared"
+        return msgspec.structs.replace(found, speed=speed, detail=detail)
+    slower = test is not None and test.slower and verdict.reason != "aa_failed"
+    if head.id in failures and not slower:
+        return msgspec.structs.replace(found, speed="failed", detail=failures[head.id])
+    if test is None or verdict.status == "indicative":
+        detail = verdict.detail or failures.get(base.id, "")
+        if verdict.blocks == 0:
+            return msgspec.structs.replace(found, detail=detail)
+        detail = f"{verdict.blocks} blocks with both, expected {LEAST_BLOCKS} or more"
+        if test is not None:
+            detail = f"fewer than {LEAST_BLOCKS} blocks with the base's second copy"
         return msgspec.structs.replace(
-            found,
-            speed="failed" if failed else "not_compared",
-            detail=verdict.detail or failures.get(head.id) or failures.get(base.id, ""),
+            found, speed="too_noisy", blocks=verdict.blocks, detail=detail
         )
     if verdict.reason == "aa_failed":
-        speed: Speed = "too_noisy"
-        detail = "the base differed from its own second copy"
-    elif test.slower:
+        speed, detail = "too_noisy", "the base differed from its own second copy"
+    elif slower:
         speed, detail = "slower", ""
     elif test.blind:
         speed = "too_noisy"
@@ -226,6 +259,12 @@ def _loss_tests(
     for (cell, of), adjusted, level in zip(
         losses.items(), holm(p_values), holm_levels(p_values, terms.alpha), strict=True
     ):
-        quantile = float(special.stdtrit(of.seeds - 1, level))
-        found[cell] = _Loss(of, of.mean - quantile * of.error, adjusted < terms.alpha)
+        at_least = of.mean - float(special.stdtrit(of.seeds - 1, level)) * of.error
+        at_most = of.mean + float(special.stdtrit(of.seeds - 1, UPPER_CONFIDENCE)) * of.error
+        word: Accuracy = "held"
+        if adjusted < terms.alpha:
+            word = "lower"
+        elif at_most >= thresholds[cell].accuracy_blind_to:
+            word = "too_noisy"
+        found[cell] = _Loss(of, at_least, at_most, word)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 Speed = Literal["held", "slower", "too_noisy", "failed", "not_compared"]
-Accuracy = Literal["held", "lower", "not_judged"]
+Accuracy = Literal["held", "lower", "too_noisy", "not_judged"]
 Parity = Literal["proved", "lost", "not_run"]
 
 
@@ -38,6 +38,6 @@ def exit_code(cells: Sequence[Outcome], *, strict: bool = True) -> int:
         return 1
     if any(cell.speed == "failed" for cell in cells):
         return 2
-    if any(cell.speed == "too_noisy" for cell in cells):
+    if any("too_noisy" in (cell.speed, cell.accuracy) for cell in cells):
         return 4
     return 0 if any(cell.speed in ("held", "slower") for cell in cells) else 2

@@ -18,11 +18,9 @@ from harness.analysis.judgement import Interval
 from harness.analysis.parity import parity_results, relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Block, finished_blocks
-from harness.spec.cells import Cell
+from harness.spec.cells import HANDWRITTEN, Cell
 from harness.spec.events import Run
 
-HANDWRITTEN = "handwritten"
-"""The variant of a cell whose loop was written by hand."""
 LARGE_BATCH = 256
 GOAL_OF_LARGE_BATCHES = 0.99
 GOAL_OF_SMALL_BATCHES = 0.95
@@ -95,17 +93,21 @@ def _tax(
     floor = _ratio(of, Contender(by_hand.id, twin=True), Contender(by_hand.id))
     goal = goal_of(adapter.recipe.batch_size)
     unproven = bool(failed & {adapter.id, by_hand.id})
+    outcome: Outcome = "not_comparable" if unproven else outcome_of(found, goal)
+    noise = floor.interval(CONFIDENCE) if floor else None
+    if noise and not noise.low <= 1 <= noise.high and outcome in ("met", "missed"):
+        outcome = "open"
     return Tax(
         group=of.group,
         framework=adapter.framework,
         batch_size=adapter.recipe.batch_size,
         adapter=adapter.id,
         handwritten=by_hand.id,
-        outcome="not_comparable" if unproven else outcome_of(found, goal),
+        outcome=outcome,
         goal=goal,
         times_handwritten_rate=found.value if found and not unproven else None,
         interval=found.interval(CONFIDENCE) if found and not unproven else None,
-        noise_floor=floor.interval(CONFIDENCE) if floor else None,
+        noise_floor=noise,
         blocks=found.blocks if found else 0,
         first_window_deviation=_first_window_deviation(blocks, adapter.id, by_hand.id),
     )

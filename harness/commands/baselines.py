@@ -17,6 +17,8 @@ from harness.analysis.baselines import (
 )
 from harness.analysis.check import LEAST_RUNS, CheckedCell, CheckJudgement, check
 from harness.analysis.outcomes import exit_code
+from harness.analysis.verdicts import judge
+from harness.commands.revisions import settings_folder
 from harness.console import Console
 from harness.errors import UsageError
 from harness.report.check import check_header, check_rows, conclusion, warnings
@@ -59,13 +61,8 @@ def save_run(console: Console, folder: Path, file: Path | None, baselines: Path)
     Raises:
         UsageError: the run is in it already, was made under other conditions, or is no measure.
     """
-    run = read_run(folder)
+    run = _whole_run(folder)
     name = run.manifest.run
-    if not any(isinstance(event, RunFinished) for event in run.events):
-        raise UsageError(
-            f"{name} did not come to its end, expected a whole run: go on with "
-            f"'levelfield run --resume {name}'"
-        )
     path = file or usual_baseline(baselines, run.manifest)
     baseline = read_baseline(path) if path.exists() else Baseline()
     cells = run_cells(run)
@@ -113,7 +110,7 @@ def check_run(
     Raises:
         UsageError: there is nothing to compare it with.
     """
-    run = read_run(folder)
+    run = _whole_run(folder)
     path = file or usual_baseline(baselines, run.manifest)
     baseline = read_baseline(path)
     cells = run_cells(run)
@@ -121,9 +118,10 @@ def check_run(
     lost = any(each.parity == "lost" for each in cells)
     if not lost:
         _check_conditions(run, _entries(run, cells), path, baseline)
-    terms = read_gate_settings(Path.cwd()).terms(str(path), None, ())
+    terms = read_gate_settings(settings_folder()).terms(str(path), None, ())
+    restless = any(group.noise_floor and group.noise_floor.failed for group in judge(run).groups)
     # Lost parity is the answer, whatever else could be compared.
-    found = check(cells, {} if lost else known, terms)
+    found = check(cells, {} if lost else known, terms, restless=restless)
     if not lost:
         _check_runs(run, found, path)
     judgement = CheckJudgement(
@@ -140,6 +138,21 @@ def check_run(
     console.result(conclusion(judgement))
     console.answer(judgement)
     return judgement.exit_code
+
+
+def _whole_run(folder: Path) -> Run:
+    """The run in ``folder``.
+
+    Raises:
+        UsageError: it did not come to its end.
+    """
+    run = read_run(folder)
+    if not any(isinstance(event, RunFinished) for event in run.events):
+        raise UsageError(
+            f"{run.manifest.run} did not come to its end, expected a whole run: go on with "
+            f"'levelfield run --resume {run.manifest.run}'"
+        )
+    return run
 
 
 def _entries(run: Run, cells: Sequence[RunCell]) -> list[BaselineCell]:
@@ -159,9 +172,10 @@ def _entries(run: Run, cells: Sequence[RunCell]) -> list[BaselineCell]:
                 "take a run that measures one version of it"
             )
     if not entries:
+        lacks = "; ".join(f"{each.cell.id}: {each.lack}" for each in cells)
         raise UsageError(
-            f"{run.manifest.run} timed no cell, expected at least one finished short block: take a "
-            "run that has some ('levelfield list runs' shows them)"
+            f"{run.manifest.run} timed no cell that can be compared ({lacks}): take a run that has "
+            "some ('levelfield list runs' shows them)"
         )
     return entries
 

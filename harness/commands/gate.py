@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from harness.analysis.gate import GateJudgement, gate
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.preparation import command_line
-from harness.commands.revisions import commit_of, repository_of, revision_tree
+from harness.commands.revisions import (
+    commit_of,
+    repository_of,
+    revision_tree,
+    settings_folder,
+)
 from harness.commands.run import resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
@@ -28,7 +34,8 @@ from harness.report.gate import (
     markdown,
     sentences,
 )
-from harness.spec.gates import GateTerms, read_gate_settings
+from harness.spec.cells import OF_BASE
+from harness.spec.gates import GateSettings, GateTerms, read_gate_settings
 from harness.spec.implementations import Implementation, read_implementations
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.store.runs import read_manifest, read_run
@@ -79,18 +86,20 @@ def start_gate(
             f"{given.capitalize()} of --base and --base-framework given, expected one: name a git "
             "revision, or a framework's other version"
         )
-    if selection.blocks is not None and selection.blocks < LEAST_BLOCKS:
-        raise UsageError(
-            f"--blocks is {selection.blocks}, expected {LEAST_BLOCKS} or more: fewer can't tell a "
-            "regression from noise"
-        )
+    settings = read_gate_settings(settings_folder())
+    for name, blocks in {"--blocks": selection.blocks, "blocks": settings.blocks}.items():
+        if blocks is not None and blocks < LEAST_BLOCKS:
+            where = "" if name == "--blocks" else " in [tool.levelfield.gate] of pyproject.toml"
+            raise UsageError(
+                f"{name} is {blocks}{where}, expected {LEAST_BLOCKS} or more: fewer can't tell a "
+                "regression from noise"
+            )
     catalogue = read_catalogue(selection.impl_dirs)
     if base_framework is not None:
-        found = versions(catalogue, selection, base_framework)
+        found = versions(catalogue, selection, base_framework, settings)
     else:
         assert base is not None
-        found = revisions(catalogue, selection, base)
-    settings = read_gate_settings(_settings_folder())
+        found = revisions(catalogue, selection, base, settings)
     suite = catalogue.suites["gate"]
     if settings.seeds is not None:
         suite = msgspec.structs.replace(suite, seeds=settings.seeds)
@@ -107,6 +116,26 @@ def start_gate(
         gate=found.terms,
         left_out=found.left_out,
     )
+
+
+def check_writable(junit_file: Path) -> None:
+    """The file can be written: that must not show only after the measurement.
+
+    Raises:
+        UsageError: it can't.
+    """
+    known = junit_file.exists()
+    try:
+        junit_file.parent.mkdir(parents=True, exist_ok=True)
+        with junit_file.open("ab"):
+            pass
+        if not known:
+            junit_file.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--junit {junit_file} can't be written ({error.strerror}), expected a file: "
+            "name another"
+        ) from None
 
 
 def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
@@ -141,7 +170,6 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
     table = page.parent / "gate.md"
     table.write_text(text, encoding="utf-8")
     if junit_file is not None:
-        junit_file.parent.mkdir(parents=True, exist_ok=True)
         junit_file.write_bytes(junit(found))
     if console.terminal:
         title = f"{conclusion(found)}:"
@@ -171,7 +199,9 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
     return found.exit_code
 
 
-def revisions(catalogue: Catalogue, selection: Selection, base: str) -> Comparison:
+def revisions(
+    catalogue: Catalogue, selection: Selection, base: str, settings: GateSettings
+) -> Comparison:
     """What the work tree holds, against what ``base`` holds.
 
     Raises:
@@ -194,6 +224,14 @@ def revisions(catalogue: Catalogue, selection: Selection, base: str) -> Comparis
     }
     asked = chosen_implementations(catalogue.suites["gate"], selection, catalogue.implementations)
     choices = [choice for choice in asked if choice.implementation.name in of_head]
+    twice = [
+        name for name, n in Counter(one.implementation.name for one in choices).items() if n > 1
+    ]
+    if twice:
+        raise UsageError(
+            f"-f names {' and '.join(twice)} twice, expected one version of a framework, for base "
+            "and head alike: leave one out, or compare two with --base-framework"
+        )
     pairs: list[Choice] = []
     left_out = []
     for choice in choices:
@@ -212,7 +250,6 @@ def revisions(catalogue: Catalogue, selection: Selection, base: str) -> Comparis
             f"Nothing to compare: the work tree has {_listed(of_head)}, {base} has "
             f"{_listed(of_base)}, expected one that both have: choose another --base or -f"
         )
-    settings = read_gate_settings(repository)
     return Comparison(
         catalogue=_with_base(catalogue, of_base),
         pairs=tuple(pairs),
@@ -221,7 +258,9 @@ def revisions(catalogue: Catalogue, selection: Selection, base: str) -> Comparis
     )
 
 
-def versions(catalogue: Catalogue, selection: Selection, base_framework: str) -> Comparison:
+def versions(
+    catalogue: Catalogue, selection: Selection, base_framework: str, settings: GateSettings
+) -> Comparison:
     """A framework against itself in another version.
 
     Raises:
@@ -241,21 +280,12 @@ def versions(catalogue: Catalogue, selection: Selection, base_framework: str) ->
         )
     frameworks = {n: one for n, one in catalogue.implementations.items() if one.role == "framework"}
     implementation = named("framework", base.name, frameworks)
-    settings = read_gate_settings(_settings_folder())
     return Comparison(
         catalogue=catalogue,
         pairs=(Choice(implementation, base.version), Choice(implementation, heads[0].version)),
         left_out=(),
-        terms=settings.terms(base_framework, None, ()),
+        terms=settings.terms(base_framework, None, selection.impl_dirs),
     )
-
-
-def _settings_folder() -> Path:
-    """Where ``pyproject.toml`` is looked for: the repository's top, else here."""
-    try:
-        return repository_of(Path.cwd())
-    except UsageError:
-        return Path.cwd()
 
 
 def _base_implementations(
@@ -266,14 +296,14 @@ def _base_implementations(
     found = read_implementations(*(tree / each for each in impl_dirs or ("impls",)))
     return {
         name: msgspec.structs.replace(
-            one, variant=f"base-{commit[:12]}", tree="" if impl_dirs else str(tree)
+            one, variant=f"{OF_BASE}{commit[:12]}", tree="" if impl_dirs else str(tree)
         )
         for name, one in found.items()
     }
 
 
 def _with_base(catalogue: Catalogue, of_base: dict[str, Implementation]) -> Catalogue:
-    beside = {f"{name}~{one.variant}": one for name, one in of_base.items()}
+    beside = {one.key: one for one in of_base.values()}
     return catalogue._replace(implementations={**catalogue.implementations, **beside})
 
 

@@ -172,8 +172,8 @@ def _planned(runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
             continue
         if not plans_short_blocks(manifest.plan):
             continue  # a verification alone, or trainings: nothing to be timed
-        # A gate's base is another commit than the run's.
-        cells = [cell for cell in manifest.cells if not cell.variant.startswith("base-")]
+        # A gate's base is another commit than the run's, a script another program.
+        cells = [cell for cell in manifest.cells if cell.of_work_tree]
         fitting = tuple(cell for cell in cells if _fits(cell, pattern))
         known |= {cell.series: cell in fitting or known.get(cell.series, False) for cell in cells}
         if fitting:

@@ -16,6 +16,7 @@ import numpy as np
 from harness import __version__, paths
 from harness.analysis.slowdown import planned_blocks
 from harness.commands.catalogue import Catalogue
+from harness.commands.code import code_digest
 from harness.commands.gpu_preflight import (
     cells_before_installation,
     check_device_free,
@@ -49,6 +50,7 @@ from harness.execution.planning import (
     chosen_modes,
     chosen_recipes,
     groups_of,
+    in_pairs,
     looks_of,
     paced,
     without_input,
@@ -144,8 +146,15 @@ def plan_run(
         Installed(choice, one.record.version, one.record.variant)
         for choice, one in zip(choices, environments, strict=True)
     ]
+    _check_distinct(installed)
     train_examples = {one.name: one.train_examples for one in datasets.values()}
     cells = cells_of(recipes, installed, modes, selection, device, threads)
+    if pairs is not None:
+        cells, alone = in_pairs(cells)
+        left_out += alone
+    if gate is not None:
+        for pattern in gate.idle(cells):
+            console.warn(f"[tool.levelfield.gate.cells.{pattern!r}] fits no cell of this gate")
     if gate is not None and selection.blocks is None and suite.blocks is None:
         looks = (planned_blocks(len({cell.series for cell in cells})),)
     groups = groups_of(cells, selection.reference, paired=pairs is not None)
@@ -156,7 +165,7 @@ def plan_run(
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         levelfield=__version__,
         command=tuple(command),
-        git_commit=git_commit(paths.ROOT),
+        git_commit=git_commit(Path(selection.impl_dirs[0]) if selection.impl_dirs else paths.ROOT),
         machine=machine,
         environments=tuple(one.record for one in environments),
         cells=tuple(cells),
@@ -191,6 +200,7 @@ def plan_run(
             for cell in cells
         },
         harness={"python": platform.python_version(), "numpy": np.__version__},
+        code=_code(choices),
         gate=gate,
     )
     return Planned(manifest, left_out)
@@ -219,6 +229,13 @@ def prepare_workers(
         Choice(catalogue.implementation(record.framework, record.variant), record.asked_version)
         for record in manifest.environments
     ]
+    code = _code(choices)
+    for name, digest in manifest.code.items():
+        if code.get(name, digest) != digest:
+            raise UsageError(
+                f"The code of {name} is not the one that the run began with, expected the same: "
+                "bring that back, or start a new run"
+            )
     loader = any(cell.input == "loader" for cell in manifest.cells)
     synced = sync_environments(console, choices, manifest.cells[0].device, loader=loader)
     [oracle] = sync_environments(console, [Choice(catalogue.oracle, None)], "cpu")
@@ -337,6 +354,23 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
     """The command that makes such a run again: without ``--json`` and ``--resume``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return ("levelfield", *(argument for argument in given if argument != "--json"))
+
+
+def _code(choices: Sequence[Choice]) -> dict[str, str]:
+    return {choice.implementation.key: code_digest(choice.implementation) for choice in choices}
+
+
+def _check_distinct(installed: Sequence[Installed]) -> None:
+    """Nothing would be measured against itself under another name."""
+    seen = set()
+    for choice, version, variant in installed:
+        name = choice.implementation.name
+        if (name, version, variant) in seen:
+            raise UsageError(
+                f"{name} is asked for twice and is {version} both times, expected two versions: "
+                "name another one, or leave one out"
+            )
+        seen.add((name, version, variant))
 
 
 def _alive(groups: Sequence[Group], cells: Sequence[Cell], together: bool) -> list[list[Cell]]:

@@ -26,11 +26,20 @@ def repository_of(folder: Path) -> Path:
     """
     try:
         return Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
-    except subprocess.CalledProcessError:
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(
-            f"{folder.resolve()} is in no git repository, expected one for --base: go to the "
-            "repository whose revisions are to be compared"
+            f"{folder.resolve()} is in no git repository that can be read ({' '.join(said[:1])}), "
+            "expected one for --base: go to the repository whose revisions are to be compared"
         ) from None
+
+
+def settings_folder() -> Path:
+    """Where ``pyproject.toml`` is looked for: at the repository's top, else here."""
+    try:
+        return repository_of(Path.cwd())
+    except (UsageError, WorkplaceError):
+        return Path.cwd()
 
 
 def commit_of(repository: Path, revision: str) -> str:
@@ -66,7 +75,7 @@ def revision_tree(repository: Path, commit: str, paths: Sequence[str]) -> Path:
         with FileLock(folder.with_name(folder.name + ".lock")):
             if not folder.exists():
                 _extract(repository, commit, there, folder)
-    except OSError as error:
+    except (OSError, tarfile.TarError, subprocess.CalledProcessError) as error:
         raise WorkplaceError(
             f"{commit[:12]} could not be written to {folder} ({error}): make room, or move it with "
             "XDG_CACHE_HOME"
@@ -88,7 +97,7 @@ def _extract(repository: Path, commit: str, paths: Sequence[str], folder: Path) 
 
 def _has(repository: Path, commit: str, path: str) -> bool:
     try:
-        _git(repository, "cat-file", "-e", f"{commit}:{path}")
+        _git(repository, "cat-file", "-e", f"{commit}:{'' if path == '.' else path}")
     except subprocess.CalledProcessError:
         return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,6 +13,9 @@ USUAL = "cpu"
 """The suite whose frameworks and recipes hold where nobody says others."""
 REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
 """What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
+TAX = "tax"
+TAX_WINDOW_EXAMPLES = 5120
+"""20 steps of 256, 160 steps of 32."""
 
 
 def proof_alone(catalogue: Catalogue, *, every_recipe: bool) -> Suite:
@@ -47,6 +50,19 @@ def reproduction(catalogue: Catalogue, recipes: Sequence[str], seeds: int) -> Su
 def comparison(catalogue: Catalogue) -> Suite:
     """One recipe, in versions of a framework that are named beside it."""
     return msgspec.structs.replace(catalogue.suites[USUAL], name="compare", recipes=REPRODUCED[:1])
+
+
+def tax(catalogue: Catalogue, recipes: Iterable[str], rounds: int) -> Suite:
+    """Adapters beside scripts, for their speed alone."""
+    return Suite(
+        name=TAX,
+        description="",
+        recipes=tuple(recipes),
+        frameworks=catalogue.suites[USUAL].frameworks,
+        rounds=rounds,
+        window_examples=TAX_WINDOW_EXAMPLES,
+        long_trials=False,
+    )
 
 
 def micro_proofs(catalogue: Catalogue) -> Suite:

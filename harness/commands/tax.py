@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from harness import paths
-from harness.analysis.tax import HANDWRITTEN, LARGE_BATCH, Tax, taxes
+from harness.analysis.tax import LARGE_BATCH, Tax, taxes
+from harness.commands import suites
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.preparation import command_line
 from harness.commands.run import exit_code, resume_run, start_run
@@ -17,19 +18,16 @@ from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations
 from harness.report.files import point_latest, write_report
 from harness.report.formats import NOTHING, bounds, times
+from harness.spec.cells import HANDWRITTEN
 from harness.spec.implementations import Implementation
 from harness.spec.selection import Selection
-from harness.spec.suites import Suite
 from harness.store.runs import read_manifest, read_run
 
 RECIPE = "lenet-sgd"
 """What the scripts train."""
 BATCH_SIZES = (LARGE_BATCH, 32)
-SUITE = "tax"
 ROUNDS = 24
 """Of a block: what is looked for is about 1 %, and starting its processes takes most of a block."""
-WINDOW_EXAMPLES = 5120
-"""20 steps of 256, 160 steps of 32."""
 
 
 class TaxAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,15 +58,7 @@ def start_tax(
     recipes = {
         one.label: one for size in batch_sizes for one in [recipe.overridden(batch_size=size)]
     }
-    suite = Suite(
-        name=SUITE,
-        description="",
-        recipes=tuple(recipes),
-        frameworks=catalogue.suites["cpu"].frameworks,
-        rounds=rounds,
-        window_examples=WINDOW_EXAMPLES,
-        long_trials=False,
-    )
+    suite = suites.tax(catalogue, recipes, rounds)
     pairs: list[Choice] = []
     left_out = []
     for choice in chosen_implementations(suite, selection, catalogue.implementations):
@@ -105,7 +95,7 @@ def resume_tax(
         LevelfieldError: it can't go on, for instance as it is none of adapters and scripts.
     """
     manifest = read_manifest(folder)
-    if manifest.plan.suite != SUITE:
+    if manifest.plan.suite != suites.TAX:
         raise UsageError(
             f"{manifest.run} is a run of {manifest.plan.suite}, expected one of tax: "
             "'levelfield list runs' shows them"
@@ -119,13 +109,12 @@ def with_scripts(catalogue: Catalogue) -> Catalogue:
     A script is ``handwritten.py`` in the implementation's folder, or named after it in
     ``benchmarks/handwritten``. It is written for the implementation's default mode.
     """
-    beside = {
-        f"{name}~{HANDWRITTEN}": msgspec.structs.replace(
-            one, variant=HANDWRITTEN, script=str(script)
-        )
-        for name, one in catalogue.implementations.items()
+    scripts = [
+        msgspec.structs.replace(one, variant=HANDWRITTEN, script=str(script))
+        for one in catalogue.implementations.values()
         if (script := script_of(one)) is not None
-    }
+    ]
+    beside = {one.key: one for one in scripts}
     return catalogue._replace(implementations={**catalogue.implementations, **beside})
 
 

@@ -78,30 +78,30 @@ class Gpus(msgspec.Struct, frozen=True, kw_only=True):
 def read_gpus() -> Gpus:
     """The driver and every GPU; a problem instead where there is none. Never raises for that."""
     try:
-        with _nvml() as nvml:
+        with open_nvml() as nvml:
             return Gpus(
                 driver=_text(nvml.nvmlSystemGetDriverVersion()),
                 cuda=_cuda_version(nvml),
                 devices=tuple(_gpu(nvml, index) for index in range(nvml.nvmlDeviceGetCount())),
             )
-    except _Unanswered as unanswered:
+    except NvmlUnansweredError as unanswered:
         return Gpus(problem=unanswered.problem, said=str(unanswered))
 
 
 def gpu_names() -> tuple[str | None, str | None]:
     """Names of the GPUs and the driver's version; nothing without GPU, driver or bindings."""
     try:
-        with _nvml() as nvml:
+        with open_nvml() as nvml:
             handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
             names = Counter(_text(nvml.nvmlDeviceGetName(handle)) for handle in handles)
             driver = _text(nvml.nvmlSystemGetDriverVersion())
-    except _Unanswered:
+    except NvmlUnansweredError:
         return None, None
     gpus = [name if count == 1 else f"{count} × {name}" for name, count in names.items()]
     return ", ".join(gpus) or None, driver
 
 
-class _Unanswered(Exception):
+class NvmlUnansweredError(Exception):
     """NVML is not there, or failed."""
 
     def __init__(self, problem: Problem | None, said: str = "") -> None:
@@ -110,12 +110,16 @@ class _Unanswered(Exception):
 
 
 @contextmanager
-def _nvml() -> Iterator[Any]:
-    """NVML, begun; it is ended afterwards. Raises ``_Unanswered`` for whatever it raises."""
+def open_nvml() -> Iterator[Any]:
+    """NVML's bindings, begun; ended afterwards.
+
+    Raises:
+        NvmlUnansweredError: in place of whatever NVML raises, in the context too.
+    """
     try:
         nvml = importlib.import_module("pynvml")
     except ImportError:
-        raise _Unanswered("no bindings") from None
+        raise NvmlUnansweredError("no bindings") from None
     try:
         nvml.nvmlInit()
         try:
@@ -123,7 +127,7 @@ def _nvml() -> Iterator[Any]:
         finally:
             nvml.nvmlShutdown()
     except nvml.NVMLError as error:
-        raise _Unanswered(_PROBLEMS.get(getattr(error, "value", 0)), str(error)) from None
+        raise NvmlUnansweredError(_PROBLEMS.get(getattr(error, "value", 0)), str(error)) from None
 
 
 def _gpu(nvml: Any, index: int) -> Gpu:

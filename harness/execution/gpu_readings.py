@@ -5,12 +5,12 @@ https://docs.nvidia.com/deploy/nvml-api/index.html
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+from harness.environments.gpus import NvmlUnansweredError, open_nvml
 from harness.spec.events import GpuModel, GpuReading
 
 THROTTLE_REASONS = {
@@ -118,17 +118,14 @@ def open_gpu(visible: str) -> Iterator[GpuReader | None]:
     ``visible``: the GPU's number in the order of PCI bus addresses, which is NVML's own, or the
     beginning of its UUID.
     """
-    try:
-        nvml: Any = importlib.import_module("pynvml")
-        nvml.nvmlInit()
-    except Exception:  # no bindings, no driver, or one of another version
-        yield None
-        return
-    try:
+    with ExitStack() as stack:
+        try:
+            nvml = stack.enter_context(open_nvml())
+        except NvmlUnansweredError:
+            yield None
+            return
         handle = _handle(nvml, visible)
         yield None if handle is None else GpuReader(nvml, handle)
-    finally:
-        nvml.nvmlShutdown()
 
 
 def reason_names(mask: int) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -105,8 +106,8 @@ def chosen_modes(
     asked = selection.modes or suite.modes
     for one in implementations:
         extra = [mode for name, mode in suite.extra_contenders if name == one.name]
-        usual = asked or (one.default_mode, *extra)
-        # Two revisions of an implementation are measured in what both have.
+        # Two revisions of an implementation are measured in the same modes, which both have.
+        usual = asked or tuple(modes.get(one.name, (one.default_mode, *extra)))
         wanted = [mode for mode in usual if mode in modes.get(one.name, usual)]
         modes[one.name] = [mode for mode in wanted if mode in one.modes]
         left_out += [
@@ -116,6 +117,9 @@ def chosen_modes(
         ]
     if not any(modes.values()):
         known = sorted({mode for one in implementations for mode in one.modes})
+        if not asked:
+            why = "; ".join(each.reason for each in left_out)
+            raise UsageError(f"Nothing to compare: {why}, expected a mode that both have")
         raise UsageError(
             f"No framework has the mode {', '.join(asked)}, expected one of {', '.join(known)}: "
             "'levelfield list frameworks' shows them"
@@ -154,6 +158,26 @@ def cells_of(
         for mode in modes[choice.implementation.name]
     ]
     return list({cell.id: cell for cell in cells}.values())
+
+
+def in_pairs(cells: Sequence[Cell]) -> tuple[list[Cell], list[LeftOut]]:
+    """The cells of which two versions or variants are there, and the others.
+
+    Raises:
+        UsageError: all are alone.
+    """
+    counts = Counter(cell.series for cell in cells)
+    alone = [
+        LeftOut(cell.id, "nothing is there to compare it with")
+        for cell in cells
+        if counts[cell.series] == 1
+    ]
+    if len(alone) == len(cells):
+        raise UsageError(
+            f"Nothing to compare: {', '.join(each.what for each in alone)} would each stand alone, "
+            "expected one on both sides: choose another base, mode or input"
+        )
+    return [cell for cell in cells if counts[cell.series] > 1], alone
 
 
 def without_input(selection: Selection, implementations: Iterable[Implementation]) -> list[LeftOut]:

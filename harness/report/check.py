@@ -58,6 +58,12 @@ def warnings(found: CheckJudgement) -> Iterator[str]:
                 f"{cell.series}: test accuracy is {100 * cell.accuracy_loss:.2f} points below the "
                 f"mean of {cell.accuracy_runs} earlier runs with the same seeds"
             )
+        if cell.accuracy == "too_noisy":
+            points = cell.thresholds.accuracy_blind_to * 100
+            yield (
+                f"{cell.series}: accuracy too noisy: a loss of {points:g} points would be within "
+                "the usual range"
+            )
 
 
 def conclusion(found: CheckJudgement) -> str:

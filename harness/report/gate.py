@@ -64,8 +64,9 @@ def markdown(found: GateJudgement, manifest: Manifest) -> str:
         "",
         *(
             f"Slower: the lower bound is above {percent(each.slowdown)}. Too noisy: "
-            f"{percent(each.blind_to)} more time could have gone unseen. Less accurate: the "
-            f"lower bound of the loss is above {each.accuracy * 100:g} points."
+            f"{percent(each.blind_to)} more time, or a loss of {each.accuracy_blind_to * 100:g} "
+            "points, could have gone unseen. Less accurate: the lower bound of the loss is above "
+            f"{each.accuracy * 100:g} points."
             for each in sorted(thresholds, key=repr)
         ),
         "",
@@ -84,7 +85,10 @@ def sentences(found: GateJudgement) -> list[str]:
     for cell in found.cells:
         if cell.detail:
             lines.append(f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}")
+        if cell.accuracy == "too_noisy":
+            lines.append(f"{cell.series}: accuracy too noisy: {_unseen_loss(cell)}")
         lines += [f"{cell.series}: {each}" for each in cell.confounders]
+    lines += [f"{each.what}: left out: {each.reason}" for each in found.left_out]
     return lines
 
 
@@ -114,6 +118,11 @@ def junit(found: GateJudgement) -> bytes:
             tag = "skipped" if kind == "skipped" else kind
             totals[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
             ET.SubElement(case, tag, message=text)
+    for each in found.left_out:
+        case = ET.SubElement(suite, "testcase", classname=each.what, name="left out")
+        ET.SubElement(case, "skipped", message=each.reason)
+        totals["tests"] += 1
+        totals["skipped"] += 1
     for key, value in totals.items():
         suite.set(key, str(value))
     ET.indent(suite)
@@ -133,6 +142,8 @@ def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
         yield "skipped", "speed not compared", f"{cell.series}: {cell.detail}"
     if cell.accuracy == "lower":
         yield "failure", "accuracy lost", f"{cell.series}: {_accuracy_in_words(cell)}"
+    elif cell.accuracy == "too_noisy":
+        yield "error", "accuracy too noisy", f"{cell.series}: {_unseen_loss(cell)}"
     elif cell.accuracy == "not_judged":
         yield "skipped", "accuracy not judged", f"{cell.series}: fewer than 3 seeds with both"
     if cell.parity == "lost":
@@ -158,6 +169,13 @@ def _accuracy_in_words(cell: GatedCell) -> str:
     if cell.accuracy_loss is None or cell.accuracy_loss_at_least is None:
         return word
     return f"{word}: {points_gained(cell.accuracy_loss)}, {count(cell.seeds, 'seed')}"
+
+
+def _unseen_loss(cell: GatedCell) -> str:
+    return (
+        f"a loss of {cell.thresholds.accuracy_blind_to * 100:g} points could have gone "
+        f"unseen by {count(cell.seeds, 'seed')}"
+    )
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

@@ -12,7 +12,12 @@ SPEEDS: dict[Speed, str] = {
     "failed": "failed",
     "not_compared": "not compared",
 }
-ACCURACIES: dict[Accuracy, str] = {"held": "held", "lower": "lower", "not_judged": "not judged"}
+ACCURACIES: dict[Accuracy, str] = {
+    "held": "held",
+    "lower": "lower",
+    "too_noisy": "too noisy",
+    "not_judged": "not judged",
+}
 PARITIES: dict[Parity, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
 
 CONCLUSIONS = {

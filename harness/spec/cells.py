@@ -11,6 +11,11 @@ from harness.spec.recipes import Recipe
 Input = Literal["resident", "loader"]
 Settings = Literal["matched", "stock"]
 
+OF_BASE = "base-"
+"""Begins the variant of a cell that a gate's base computes; its commit follows."""
+HANDWRITTEN = "handwritten"
+"""The variant of a cell that a script computes, without an adapter."""
+
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """Recipe + framework + version + mode + input + device + threads + settings."""
@@ -52,6 +57,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.recipe.label}/{self.framework}/{self.mode}/{self._source}/"
             f"{self.device}-{self.threads}t{stock}"
         )
+
+    @property
+    def of_work_tree(self) -> bool:
+        """Whether the implementation as it stands computes it: no gate's base, and no script."""
+        return not self.variant.startswith((OF_BASE, HANDWRITTEN))
 
     @property
     def contender(self) -> str:

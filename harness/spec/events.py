@@ -323,7 +323,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     """The command line that makes such a run, from ``levelfield`` on."""
     git_commit: str | None
-    """Of the checkout that holds the implementations; with ``+`` where it has changes."""
+    """Of the checkout that holds the implementations, the user's own before ours; with ``+`` where
+    it has changes."""
     machine: Machine
     environments: tuple[Environment, ...]
     cells: tuple[Cell, ...]
@@ -335,6 +336,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Cell id → the environment variables that its workers got, with ``~`` for the home folder."""
     harness: dict[str, str] = {}
     """Versions of the harness's own Python and of NumPy, which computes the control kernel."""
+    code: dict[str, str] = {}
+    """``NAME`` or ``NAME~VARIANT`` of an implementation → digest of all that its workers run, of
+    its own and of ours."""
     gate: GateTerms | None = None
     """What the run is judged by, where it is a gate."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import msgspec
 
 from harness.errors import UsageError
+from harness.spec.cells import Cell
 from harness.spec.tables import record
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one cell."""
+    """Of one cell. All are fractions."""
 
     slowdown: float = 0.02
     """A cell is slower where the Holm-adjusted lower bound of its slowdown lies above this share
@@ -22,7 +24,9 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     """Where a slowdown of this size could have gone unseen, the gate has seen too little."""
     accuracy: float = 0.005
     """A cell is less accurate where the Holm-adjusted lower bound of its loss of final test
-    accuracy lies above this fraction."""
+    accuracy lies above this."""
+    accuracy_blind_to: float = 0.05
+    """Where a loss of this size could have gone unseen, the gate has seen too little."""
 
 
 class GateTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +42,28 @@ class GateTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Errors allowed to the whole family of cells: once for speed, once for accuracy."""
     thresholds: Thresholds = Thresholds()
     cells: dict[str, Thresholds] = {}
-    """Pattern of ``Cell.series`` → its own thresholds; the first that fits counts."""
+    """Pattern → the thresholds of the cells that it fits; the first that fits counts."""
 
-    def of(self, series: str) -> Thresholds:
-        """The thresholds of a cell; patterns have ``*`` and ``?`` as in a shell."""
+    def of(self, cell: Cell) -> Thresholds:
+        """The thresholds of ``cell``."""
         for pattern, thresholds in self.cells.items():
-            if fnmatchcase(series, pattern):
+            if _fits(pattern, cell):
                 return thresholds
         return self.thresholds
+
+    def idle(self, cells: Sequence[Cell]) -> list[str]:
+        """The patterns that fit none of ``cells``."""
+        return [each for each in self.cells if not any(_fits(each, cell) for cell in cells)]
+
+
+def _fits(pattern: str, cell: Cell) -> bool:
+    """Whether ``pattern``, with ``*`` and ``?`` as in a shell, is that of ``Cell.series``.
+
+    The recipe's name stands for its label too: what is overridden, such as a dataset that can't be
+    had, does not make it another cell.
+    """
+    label, rest = cell.series.split("/", 1)
+    return any(fnmatchcase(f"{name}/{rest}", pattern) for name in (label, cell.recipe.name))
 
 
 class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,17 +73,17 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     slowdown: float = 0.02
     blind_to: float = 0.10
     accuracy: float = 0.005
+    accuracy_blind_to: float = 0.05
     blocks: int | None = None
     """None: 10 for one cell, 20 for several."""
     seeds: int | None = None
     """Of the long trials, which accuracy is judged by; none: the suite's."""
     cells: dict[str, dict[str, float]] = {}
-    """Pattern of ``Cell.series`` → those of ``slowdown``, ``blind_to``, ``accuracy`` that are its
-    own."""
+    """Pattern → those of the thresholds that are its cells' own."""
 
     def terms(self, base: str, commit: str | None, impl_dirs: tuple[str, ...]) -> GateTerms:
         """Those of one gate."""
-        usual = {"slowdown": self.slowdown, "blind_to": self.blind_to, "accuracy": self.accuracy}
+        usual = {name: getattr(self, name) for name in Thresholds.__struct_fields__}
         return GateTerms(
             base=base,
             commit=commit,
@@ -86,21 +104,32 @@ def read_gate_settings(folder: Path) -> GateSettings:
     """
     path = folder / "pyproject.toml"
     try:
-        table: dict[str, Any] = msgspec.toml.decode(path.read_bytes())
+        table: Any = msgspec.toml.decode(path.read_bytes())
     except FileNotFoundError:
         return GateSettings()
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path} can't be read ({error}): mend it") from None
+    for name in ("tool", "levelfield", "gate"):
+        table = table.get(name, {}) if isinstance(table, dict) else None
+    where = f"{path}, [tool.levelfield.gate]"
     try:
-        settings = record(table.get("tool", {}).get("levelfield", {}).get("gate", {}), GateSettings)
-        _ = settings.terms("", None, ())
+        settings = record(table, GateSettings)
+        terms = settings.terms("", None, ())
     except msgspec.ValidationError as error:
-        raise UsageError(f"{path}, [tool.levelfield.gate]: {error}: mend that setting") from None
-    shares = [settings.alpha, settings.slowdown, settings.blind_to, settings.accuracy]
-    if not all(0 <= each < 1 for each in shares) or settings.alpha == 0:
+        raise UsageError(f"{where}: {error}: mend that setting") from None
+    shares = {"alpha": settings.alpha}
+    for pattern, thresholds in {"": terms.thresholds, **terms.cells}.items():
+        place = f"{pattern}: " if pattern else ""
+        shares |= {f"{place}{n}": v for n, v in msgspec.structs.asdict(thresholds).items()}
+    for name, share in shares.items():
+        if not 0 <= share < 1 or (name == "alpha" and share == 0):
+            raise UsageError(
+                f"{where}: {name} is {share:g}, expected a share below 1 (0.02 is 2 %): "
+                "mend that setting"
+            )
+    if settings.seeds is not None and settings.seeds < 0:
         raise UsageError(
-            f"{path}, [tool.levelfield.gate]: alpha, slowdown, blind_to and accuracy are "
-            f"{', '.join(f'{each:g}' for each in shares)}, expected shares below 1 (0.02 is 2 %): "
+            f"{where}: seeds is {settings.seeds}, expected 0 (accuracy is not judged) or more: "
             "mend that setting"
         )
     return settings

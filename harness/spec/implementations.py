@@ -93,6 +93,11 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     gpu: GpuLimits | None = None
     """None: it can't be measured on a GPU."""
 
+    @property
+    def key(self) -> str:
+        """``NAME``, or ``NAME~VARIANT``: what it is called where several are kept."""
+        return f"{self.name}~{self.variant}" if self.variant else self.name
+
     def distribution(self, device: str) -> str:
         """The distribution whose version is the framework's, on ``device``."""
         if device != "cpu" and self.gpu is not None and self.gpu.package is not None:

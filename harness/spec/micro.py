@@ -90,12 +90,6 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     """Mode → why the parts of its step can't be measured."""
 
 
-class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """pytest-benchmark's facts on the machine, of which no more is read."""
-
-    levelfield: Start | None = None
-
-
 class MicroFile(msgspec.Struct, frozen=True, kw_only=True):
     """A framework's file, as pytest-benchmark writes it."""
 
@@ -103,13 +97,8 @@ class MicroFile(msgspec.Struct, frozen=True, kw_only=True):
     """Of pytest-benchmark."""
     datetime: str
     benchmarks: tuple[Benchmark, ...]
-    levelfield: Start | None = None
-    machine_info: MachineInfo = MachineInfo()
-
-    @property
-    def start(self) -> Start | None:
-        """What was seen before the first benchmark, where the file says it."""
-        return self.levelfield or self.machine_info.levelfield
+    start: Start | None = msgspec.field(name="levelfield", default=None)
+    """What was seen before the first benchmark, where the file says it."""
 
 
 class MicroFramework(msgspec.Struct, frozen=True, kw_only=True):

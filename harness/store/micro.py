@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
-from filelock import FileLock, Timeout
 
-from harness.errors import RecordError, UsageError
+from harness.errors import RecordError
 from harness.spec.micro import MICRO_FORMAT_VERSION, Micro, MicroFile, MicroManifest
+from harness.store.runs import only_writer
 
 FOLDER = "micro"
 MANIFEST = "micro.json"
@@ -109,14 +109,7 @@ class MicroWriter:
         self._run = run_folder
         self.folder = run_folder / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(run_folder / ".micro.lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{self.folder} is being written by another process, expected to be its only "
-                "writer: wait for that to end"
-            ) from None
+        self._lock = only_writer(self.folder, run_folder / ".micro.lock")
         self.replace_manifest(manifest)
 
     def replace_manifest(self, manifest: MicroManifest) -> None:

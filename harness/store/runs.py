@@ -26,14 +26,7 @@ class RunWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = FileLock(folder / ".lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                f"{folder} is being written by another process, expected to be its only writer: "
-                "wait for that run to end"
-            ) from None
+        self._lock = only_writer(folder, folder / ".lock")
         path = folder / EVENTS
         drop_torn_line(path)
         fresh = not path.exists() or path.stat().st_size == 0
@@ -86,6 +79,23 @@ class RunWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def only_writer(folder: Path, lock: Path) -> FileLock:
+    """``lock``, acquired: this process alone writes to ``folder`` until it is released.
+
+    Raises:
+        UsageError: another process does.
+    """
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"{folder} is being written by another process, expected to be its only writer: "
+            "wait for that to end"
+        ) from None
+    return held
 
 
 def drop_torn_line(path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.gate import gate
-from harness.spec.events import Run
+from harness.spec.events import Run, Skip
 from harness.spec.gates import GateTerms, Thresholds
 
 from .gates import BASE, HEAD, TWIN, gated
@@ -63,6 +63,7 @@ def test_where_the_base_differs_from_itself_no_slowdown_is_believed():
     ((-0.02, -0.021, -0.019), "held", 0),
     ((0.02, 0.02), "not_judged", 0),
     ((0.02, -0.02, 0.0), "held", 0),
+    ((0.10, 0.02, 0.06), "too_noisy", 4),
 ])  # fmt: skip
 def test_accuracy_is_compared_seed_by_seed(losses, word, expected):
     cell, code = only(gated(losses=losses))
@@ -70,6 +71,14 @@ def test_accuracy_is_compared_seed_by_seed(losses, word, expected):
     if word == "lower":
         assert cell.accuracy_loss == pytest.approx(0.02)
         assert 0.005 < cell.accuracy_loss_at_least < 0.02
+    if word == "too_noisy":
+        assert cell.accuracy_loss_at_least < 0 < 0.05 < cell.accuracy_loss_at_most
+
+
+def test_what_accuracy_may_be_blind_to_is_a_threshold():
+    terms = GateTerms(base="main", cells={"*": Thresholds(accuracy_blind_to=0.2)})
+    cell, code = only(gated(losses=(0.10, 0.02, 0.06), terms=terms))
+    assert (cell.accuracy, code) == ("held", 0)
 
 
 def test_parity_that_the_head_lost_comes_before_all_else():
@@ -90,6 +99,47 @@ def test_a_head_that_fails_fails_the_gate():
     cell, code = only(run)
     assert (cell.speed, code) == ("failed", 2)
     assert "no such library" in cell.detail
+
+
+@pytest.mark.parametrize("last, speed, code", [(10, "held", 0), (7, "failed", 2), (3, "failed", 2)])
+def test_a_head_that_fails_on_the_way_has_not_held(last, speed, code):
+    logs = {BASE: noise(1, 10, 3, 0.01), HEAD: noise(3, 10, 3, 0.01), TWIN: noise(2, 10, 3, 0.01)}
+    logs[HEAD][last:] = np.nan
+    cell, found = only(run_of(short_events(logs), ["alpha", "beta"], looks=(10,)))
+    assert (cell.speed, found) == (speed, code)
+
+
+def test_a_head_that_fails_once_and_is_slower_is_slower():
+    logs = {BASE: noise(1, 10, 3, 0.01), HEAD: noise(3, 10, 3, 0.01), TWIN: noise(2, 10, 3, 0.01)}
+    logs[HEAD] -= 0.3
+    logs[HEAD][4] = np.nan
+    cell, code = only(run_of(short_events(logs), ["alpha", "beta"], looks=(10,)))
+    assert (cell.speed, code) == ("slower", 1)
+
+
+def test_a_failure_of_the_bases_second_copy_excuses_no_head():
+    nothing = np.full((10, 3), np.nan)
+    logs = {BASE: noise(1, 10, 3, 0.01), HEAD: nothing, TWIN: noise(2, 10, 3, 0.01)}
+    logs[TWIN][5] = np.nan
+    cell, code = only(run_of(short_events(logs), ["alpha", "beta"], looks=(10,)))
+    assert (cell.speed, code) == ("failed", 2)
+
+
+def test_without_enough_of_an_a_a_nothing_has_held():
+    logs = {BASE: noise(1, 5, 3, 0.01), HEAD: noise(3, 5, 3, 0.01), TWIN: noise(2, 5, 3, 0.01)}
+    logs[TWIN][2] = np.nan
+    cell, code = only(run_of(short_events(logs), ["alpha", "beta"], looks=(5,)))
+    assert (cell.speed, code) == ("too_noisy", 4)
+    assert "second copy" in cell.detail
+
+
+def test_what_was_left_out_is_in_the_answer():
+    run = gated()
+    skip = Skip(at=0.0, what="gamma", reason="main does not have it")
+    found = gate(Run(manifest=run.manifest, events=[*run.events, skip]))
+    assert [(each.what, each.reason) for each in found.left_out] == [
+        ("gamma", "main does not have it")
+    ]
 
 
 def test_too_few_blocks_are_too_little():

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from harness.analysis.estimates import Estimate
-from harness.analysis.tax import HANDWRITTEN, goal_of, outcome_of, taxes
+from harness.analysis.tax import goal_of, outcome_of, taxes
+from harness.spec.cells import HANDWRITTEN
 from harness.spec.events import Group, Parity, Run, TrialStarted, Window
 
 from .runs import Contender, noise, speed_run
@@ -54,6 +55,20 @@ def test_the_ratio_is_the_adapters_rate_by_that_of_the_loop_written_by_hand():
     assert tax.noise_floor.low < 1 < tax.noise_floor.high
     assert (tax.framework, tax.batch_size, tax.blocks) == ("adapter", 256, 10)
     assert (tax.goal, tax.outcome) == (0.99, "missed")
+
+
+def test_where_the_loop_differs_from_itself_nothing_is_settled():
+    made = tax_run(0.9)
+    twins = {each.trial for each in made.events if isinstance(each, TrialStarted) and each.twin}
+    events = [
+        msgspec.structs.replace(event, wall_seconds=1.2 * event.wall_seconds)
+        if isinstance(event, Window) and event.trial in twins
+        else event
+        for event in made.events
+    ]
+    [tax] = taxes(Run(manifest=made.manifest, events=events))
+    assert tax.noise_floor is not None and tax.noise_floor.high < 1
+    assert tax.outcome == "open"
 
 
 def test_no_tax_meets_the_goal():

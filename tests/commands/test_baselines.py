@@ -11,7 +11,7 @@ import pytest
 
 from harness.analysis.baselines import extended, run_cells
 from harness.spec.baselines import Baseline
-from harness.spec.events import Run
+from harness.spec.events import BlockFinished, Failure, Run, TrialStarted, Window
 from harness.spec.machine import Machine
 from harness.store.baselines import read_baseline, write_baseline
 from tests.analysis.golden import stored_run
@@ -161,8 +161,49 @@ def test_runs_that_say_nothing_are_refused(levelfield, tmp_path):
     verified = Run(manifest=FASTER.manifest, events=[*FASTER.events[:4], FASTER.events[-1]])
     store(verified, tmp_path)
     for command in (("check",), ("baseline", "save")):
-        refused(levelfield(*command, "latest", "--baseline", FILE), "made-up timed no cell")
+        refused(
+            levelfield(*command, "latest", "--baseline", FILE),
+            "made-up timed no cell",
+            "no finished block",
+        )
     torn = Run(manifest=FASTER.manifest, events=FASTER.events[:-1])
     store(torn, tmp_path, run="torn")
     refused(levelfield("baseline", "save", "torn"), "--resume torn")
-    refused(levelfield("check", "torn", "--baseline", "none.json"), "No baseline none.json")
+    refused(levelfield("check", "torn", "--baseline", FILE), "--resume torn")
+    refused(levelfield("check", "made-up", "--baseline", "none.json"), "No baseline none.json")
+
+
+def test_cells_that_failed_or_have_few_blocks_have_failed(levelfield, tmp_path):
+    grown(tmp_path)
+    [beta] = [cell.id for cell in FASTER.manifest.cells if cell.framework == "beta"]
+    broke = Failure(at=0.0, cell=beta, phase="training", reason="it ran out of memory")
+    store(Run(manifest=FASTER.manifest, events=[*FASTER.events[:-1], broke, FASTER.events[-1]]),
+          tmp_path, run="broke")  # fmt: skip
+    done = levelfield("check", "broke", "--baseline", FILE)
+    assert done.returncode == 2
+    assert "training: it ran out of memory" in done.stderr
+    few = [
+        event for event in FASTER.events if not isinstance(event, BlockFinished) or event.block < 3
+    ]
+    store(Run(manifest=FASTER.manifest, events=few), tmp_path, run="few")
+    done = levelfield("check", "few", "--baseline", FILE)
+    assert done.returncode == 2
+    assert "3 finished blocks, expected 5 or more" in done.stderr
+
+
+def test_where_a_reference_differed_from_itself_nothing_is_called_slower(levelfield, tmp_path):
+    grown(tmp_path)
+    shaken = [
+        msgspec.structs.replace(event, wall_seconds=1.5 * event.wall_seconds)
+        if isinstance(event, Window) and event.trial in twins(FASTER)
+        else event
+        for event in slowed(FASTER, 1.1).events
+    ]
+    store(Run(manifest=FASTER.manifest, events=shaken), tmp_path)
+    done = levelfield("check", "latest", "--baseline", FILE, "--strict")
+    assert done.returncode == 4
+    assert "a reference of the run differed from its own second copy" in done.stderr
+
+
+def twins(run: Run) -> set[int]:
+    return {each.trial for each in run.events if isinstance(each, TrialStarted) and each.twin}

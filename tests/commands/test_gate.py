@@ -43,6 +43,19 @@ def test_a_head_that_is_wrong_ends_with_3_and_says_so_everywhere(levelfield, rep
     assert git(repository, "status", "--porcelain") == "?? out/"
 
 
+def test_implementations_may_lie_at_the_top_of_the_repository(levelfield, repository):
+    git(repository, "mv", "mine/quick", "quick")
+    git(repository, "commit", "-q", "-m", "two")
+    gate = ("gate", "--base", "main", "--impl-dir", ".", "-f", "quick", *SUBSET)
+    done = levelfield(*gate, "--json")
+    assert done.returncode == 3, done.stderr
+    [cell] = json.loads(done.stdout)["judgement"]["cells"]
+    assert cell["series"].split("/")[1] == "quick"
+    [run] = (repository / "results" / "runs").glob("*/run.json")
+    commit = json.loads(run.read_text())["git_commit"]
+    assert git(repository, "rev-parse", "HEAD").startswith(commit)
+
+
 def test_what_one_side_lacks_is_left_out_and_said(levelfield, repository):
     git(repository, "rm", "-rq", "--cached", "mine/plain_numpy")
     git(repository, "commit", "-q", "-m", "two")
@@ -59,6 +72,14 @@ def test_what_one_side_lacks_is_left_out_and_said(levelfield, repository):
         (("gate", "--base", "main"), "name your own implementations with --impl-dir"),
         (("gate", "--base", "gone", "--impl-dir", "mine"), "--base is 'gone', expected a revision"),
         (("gate", "--base", "main", "--blocks", "3"), "--blocks is 3, expected 5 or more"),
+        (
+            ("gate", "--base", "main", "--impl-dir", "mine", "-f", "quick@1", "-f", "quick@2"),
+            "-f names quick twice, expected one version of a framework",
+        ),
+        (
+            ("gate", "--base", "main", "--impl-dir", "mine", "--junit", "mine"),
+            "--junit mine can't be written (Is a directory)",
+        ),
         (("gate", "--base-framework", "keras"), "--base-framework is 'keras' with -f keras"),
         (("gate", "--base-framework", "keras@1.0", "-f", "keras@1.0"), "expected two versions"),
         (("compare", "keras@1.0"), "stands alone, expected two or more"),
@@ -75,7 +96,8 @@ def test_what_cannot_be_gated_is_said_in_one_line(levelfield, repository, argume
     "settings, said",
     [
         ("slowdwon = 0.1", "unknown field `slowdwon`"),
-        ("slowdown = 2", "expected shares below 1"),
+        ("slowdown = 2", "expected a share below 1"),
+        ("blocks = 3", "blocks is 3 in [tool.levelfield.gate] of pyproject.toml, expected 5"),
         ("[tool.levelfield.gate.cells.'*']\nspeed = 1.0", "unknown field `speed`"),
     ],
 )

@@ -211,7 +211,7 @@ def test_matched_and_stock_contenders_need_no_room_together(nvml, synced) -> Non
 
 
 def test_a_run_on_a_cpu_asks_no_gpu(monkeypatch) -> None:
-    monkeypatch.setattr(gpus, "_nvml", lambda: pytest.fail("a GPU was asked"))
+    monkeypatch.setattr(gpus, "open_nvml", lambda: pytest.fail("a GPU was asked"))
     choices = [Choice(one, None) for one in read_catalogue().implementations.values()]
     assert fit_for_device(choices, "cpu") == (choices, [])
 

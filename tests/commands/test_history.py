@@ -93,6 +93,22 @@ def test_several_versions_are_one_history(levelfield, tmp_path, runs):
     assert [point["run"] for point in only["points"]] == ["run-90"]
 
 
+def test_scripts_and_a_gates_base_are_no_part_of_it(levelfield, tmp_path, runs):
+    own = {cell.framework: cell for cell in FASTER.manifest.cells}
+    cells = tuple(
+        msgspec.structs.replace(own["beta"], variant="handwritten")
+        if cell.framework == "gamma"
+        else cell
+        for cell in FASTER.manifest.cells
+    )
+    old, new = own["gamma"].id.encode(), cells[2].id.encode()
+    run = msgspec.json.decode(msgspec.json.encode(FASTER).replace(old, new), type=Run)
+    manifest = msgspec.structs.replace(run.manifest, cells=cells)
+    store(Run(manifest=manifest, events=run.events), tmp_path, run="run-91")
+    answer = json.loads(levelfield("history", BETA, "--json").stdout)
+    assert [point["run"] for point in answer["points"]].count("run-91") == 1
+
+
 def test_the_table_is_as_long_as_it_is_asked_to_be(levelfield, tmp_path, runs):
     done = levelfield("history", BETA, "--last", "3", "--plot", "there.png")
     assert "13 older runs not shown: --last 16 does" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -110,6 +111,19 @@ def test_a_resumed_run_that_was_finished_does_nothing(levelfield, tmp_path):
     again = levelfield("run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name)
     assert again.returncode == 3
     assert (folder / "trials.jsonl").stat().st_size == before
+
+
+def test_a_run_does_not_go_on_with_other_code(levelfield, tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(IMPLEMENTATIONS / "quick", tmp_path / "mine" / "quick", ignore=ignored)
+    mine = ("--impl-dir", "mine")
+    done = levelfield("verify", *mine, "-f", "quick", "--dataset", "fashion-mnist-20k", "--json")
+    run = json.loads(done.stdout)["run"]
+    with (tmp_path / "mine" / "quick" / "adapter.py").open("a") as file:
+        file.write("# another\n")
+    other = levelfield("run", *mine, "--resume", run)
+    assert other.returncode == 2
+    assert "The code of quick is not the one that the run began with" in other.stderr
 
 
 def test_two_writers_of_one_run_are_refused(levelfield, tmp_path):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.tax import HANDWRITTEN
 from harness.commands.catalogue import read_catalogue
 from harness.commands.tax import with_scripts
+from harness.spec.cells import HANDWRITTEN
 from harness.spec.events import Parity, TrialStarted
 from harness.store.runs import read_run
 

@@ -16,10 +16,12 @@ from harness.execution.planning import (
     chosen_modes,
     chosen_recipes,
     groups_of,
+    in_pairs,
     looks_of,
     paced,
     without_input,
 )
+from harness.spec.cells import Cell
 from harness.spec.implementations import Implementation
 from harness.spec.recipes import read_recipes
 from harness.spec.selection import FrameworkChoice, Selection
@@ -89,6 +91,32 @@ def test_a_mode_that_one_framework_lacks_is_left_out_with_the_reason():
     assert modes["gamma"] == ["xla"]
     assert modes["alpha"] == []
     assert ("alpha xla", "Alpha has no mode xla") in left_out
+
+
+def test_two_revisions_are_measured_in_the_bases_modes():
+    base = implementation("alpha")
+    head = msgspec.structs.replace(base, default_mode="compiled")
+    modes, left_out = chosen_modes(SUITE, Selection(), [base, head])
+    assert (modes, left_out) == ({"alpha": ["eager"]}, [])
+    without = msgspec.structs.replace(head, modes={"compiled": ""})
+    with pytest.raises(UsageError, match="Alpha has no mode eager, expected a mode that both"):
+        chosen_modes(SUITE, Selection(), [base, without])
+    modes, left_out = chosen_modes(SUITE, Selection(), [base, without, KNOWN["beta"]])
+    assert modes == {"alpha": [], "beta": ["eager"]}
+    assert [each.reason for each in left_out] == ["Alpha has no mode eager"]
+
+
+def test_cells_without_a_partner_are_left_out():
+    recipe = RECIPES["lenet-sgd"]
+    one, two, alone = (
+        Cell(recipe=recipe, framework=name, version=version, mode="eager", threads=2)
+        for name, version in (("alpha", "1"), ("alpha", "2"), ("beta", "1"))
+    )
+    cells, left_out = in_pairs([one, two, alone])
+    assert cells == [one, two]
+    assert [each.what for each in left_out] == [alone.id]
+    with pytest.raises(UsageError, match=r"beta-1/eager.* would each stand alone"):
+        in_pairs([alone])
 
 
 def test_a_mode_that_nobody_has_is_refused():

@@ -103,7 +103,7 @@ def micro_of(
             version="5.2.0",
             datetime=manifest.created,
             benchmarks=tuple(benchmarks(name, modes, sizes)),
-            levelfield=Start(
+            start=Start(
                 framework=name,
                 version=versions[name],
                 import_seconds=2.0,

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import msgspec
 import pytest
 
-from harness.analysis.gate import GatedCell, GateJudgement, gate
+from harness.analysis.gate import GatedCell, GateJudgement, NotCompared, gate
 from harness.report.gate import gate_rows, github_annotations, junit, markdown
 from harness.report.view import page_of
 from harness.spec.gates import Thresholds
@@ -49,6 +49,25 @@ def test_the_table_is_safe_in_a_pull_request():
     assert "<img" not in text
     assert text.startswith("### Regression, against main (0123456789ab)\n")
     assert "\\| a b" in text
+
+
+def test_accuracy_that_nothing_could_be_seen_of_is_said_everywhere():
+    blind = judgement(4, accuracy="too_noisy", accuracy_loss=0.06, accuracy_loss_at_most=0.13)
+    said = "a loss of 5 points could have gone unseen by 3 seeds"
+    [row] = gate_rows(blind, {})
+    assert row[5] == "too noisy: -6.00 points, 3 seeds"
+    assert said in markdown(blind, gated().manifest)
+    assert any(said in line for line in github_annotations(blind))
+    [case] = [each for each in ET.fromstring(junit(blind)) if each.find("error") is not None]
+    assert case.get("name") == "accuracy"
+
+
+def test_what_was_left_out_stands_in_the_table_and_in_junit():
+    left_out = (NotCompared(what="gamma", reason="main does not have it"),)
+    found = msgspec.structs.replace(judgement(), left_out=left_out)
+    assert "- gamma: left out: main does not have it" in markdown(found, gated().manifest)
+    suite = ET.fromstring(junit(found))
+    assert (suite.get("tests"), suite.get("skipped")) == ("4", "1")
 
 
 def test_annotations_are_github_s_commands():

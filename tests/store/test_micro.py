@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from harness.errors import RecordError, UsageError
@@ -96,19 +95,6 @@ def test_what_was_accepted_is_read_back(tmp_path, manifest):
     assert start.first_step_seconds == {"eager": 0.2}
     # Nothing else lies where pytest-benchmark's own tools are pointed to.
     assert [each.name for each in (tmp_path / "micro").glob("*")] == ["one.json"]
-
-
-def test_what_was_seen_at_the_start_may_stand_among_the_machines_facts():
-    table = written()
-    table["machine_info"]["levelfield"] = table.pop("levelfield")
-    found = msgspec.convert(table, msgspec_file())
-    assert found.start.import_seconds == 1.0
-
-
-def msgspec_file():
-    from harness.spec.micro import MicroFile
-
-    return MicroFile
 
 
 def torn(path: Path, text: str) -> str:
