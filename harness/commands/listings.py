@@ -14,6 +14,7 @@ from harness.console import Console
 from harness.environments.collection import Environments
 from harness.errors import LevelfieldError
 from harness.spec.events import BlockFinished, RunFinished
+from harness.store.micro import has_micro, read_micro_manifest
 from harness.store.runs import read_run, run_folders
 from impls.definition import Layer, Model, Shape, elementary_steps, steps
 
@@ -192,6 +193,7 @@ def list_environments(console: Console, catalogue: Catalogue) -> None:
 def _listed_run(folder: Path) -> ListedRun:
     try:
         run = read_run(folder)
+        broken = has_micro(folder) and read_micro_manifest(folder).failures
     except LevelfieldError as error:
         return ListedRun(
             run=folder.name,
@@ -204,6 +206,9 @@ def _listed_run(folder: Path) -> ListedRun:
             problem=str(error),
         )
     ends = [event.exit_code for event in run.events if isinstance(event, RunFinished)]
+    code = ends[-1] if ends else None
+    if broken:
+        code = max(code or 0, 2)
     blocks = {
         (event.group, event.block)
         for event in run.events
@@ -216,7 +221,7 @@ def _listed_run(folder: Path) -> ListedRun:
         machine=run.manifest.machine.fingerprint,
         cells=tuple(cell.id for cell in run.manifest.cells),
         blocks=len(blocks),
-        exit_code=ends[-1] if ends else None,
+        exit_code=code,
     )
 
 

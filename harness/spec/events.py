@@ -337,8 +337,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     harness: dict[str, str] = {}
     """Versions of the harness's own Python and of NumPy, which computes the control kernel."""
     code: dict[str, str] = {}
-    """``NAME`` or ``NAME~VARIANT`` of an implementation → digest of all that its workers run, of
-    its own and of ours."""
+    """``NAME`` or ``NAME~VARIANT`` of an implementation → digest of the files in its folder and of
+    the worker's own code."""
     gate: GateTerms | None = None
     """What the run is judged by, where it is a gate."""
 
