@@ -13,7 +13,7 @@ OF_EVERY_WORKER = ("harness/worker", "impls/*.py")
 
 
 def code_digest(implementation: Implementation) -> str:
-    """SHA-256, 64 hexadecimal digits, over the names and contents of all files that are run.
+    """SHA-256, 64 hexadecimal digits, over names and contents of files that are run.
 
     Those of the implementation's folder, its script, and what every worker has of levelfield: of
     another revision's where the implementation brings one.
