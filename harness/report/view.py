@@ -37,7 +37,6 @@ from harness.spec.events import Manifest, Run
 from harness.spec.micro import Micro
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
-    gate_section,
     parity_section,
     speed_section,
     inputs_section,
@@ -65,7 +64,7 @@ def page_of(run: Run, micro: Micro | None = None) -> Page:
         facts=_facts(run, judgement),
         banners=(*gate_banner(run), *banners(run, judgement, story.cast)),
         verdicts=verdict_groups(run, judgement),
-        overview=overview_section(story),
+        overview=said_once(gated) if (gated := gate_section(story)) else overview_section(story),
         sections=tuple(
             said_once(found) for section in SECTIONS if (found := section(story)) is not None
         ),
