@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from impls.adapter import Adapter, LayerLine, Metrics, Setup, Weights
 from impls.reference.layers import chain, softmax_cross_entropy
 from impls.reference.optimizers import new_optimizer
-from impls.reference.passes import Array, Context, Forward
+from impls.reference.passes import Arithmetic, Array, Context, Forward
 
-DTYPES: dict[str, np.dtype[Any]] = {"eager": np.dtype("f8"), "float32": np.dtype("f4")}
-"""Mode → what everything is computed in; layers and optimizers follow the arrays that they get.
-
-``eager`` is the oracle. ``float32`` is there to measure what rounding alone does to it: the
-envelope that the tolerances of deep and normalized networks are set from.
-"""
+FLOAT32 = np.dtype("f4")
+ARITHMETICS: dict[str, Arithmetic] = {
+    "eager": Arithmetic(),
+    "float32": Arithmetic(FLOAT32),
+    "float32-one-by-one": Arithmetic(FLOAT32, one_by_one=True),
+    "shaken-1": Arithmetic(salt=1),
+    "shaken-2": Arithmetic(salt=2),
+}
+"""Mode → how it rounds. ``eager`` is the oracle; the others show what rounding alone does to it."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images (B, C, H, W) and labels (B,) of one step."""
@@ -32,8 +35,8 @@ def create(setup: Setup) -> Adapter:
 
     Raises ``ValueError``: unknown mode or device.
     """
-    if setup.mode not in DTYPES:
-        raise ValueError(f"No reference mode {setup.mode!r}: expected {' or '.join(DTYPES)}")
+    if setup.mode not in ARITHMETICS:
+        raise ValueError(f"No reference mode {setup.mode!r}: expected {' or '.join(ARITHMETICS)}")
     if setup.device != "cpu":
         raise ValueError(f"No reference device {setup.device!r}: expected cpu")
     return ReferenceAdapter(setup)
@@ -44,7 +47,8 @@ class ReferenceAdapter:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._dtype = DTYPES[setup.mode]
+        self._arithmetic = ARITHMETICS[setup.mode]
+        self._dtype = self._arithmetic.dtype
         self.load_weights(
             {name: np.zeros(shape) for name, shape in setup.model.weight_shapes().items()}
         )
@@ -121,7 +125,9 @@ class ReferenceAdapter:
 
     def _forward(self, images: NDArray[np.float32], *, training: bool) -> Forward:
         """(B, 10) logits, and what training goes on with."""
-        context = Context(self._weights, training, self._masks, self._setup.variance_formula)
+        context = Context(
+            self._weights, training, self._masks, self._setup.variance_formula, self._arithmetic
+        )
         return chain(self._setup.model.layers, images.astype(self._dtype), context)
 
 

@@ -67,14 +67,15 @@ def chain(layers: Iterable[Layer], inputs: Array, context: Context) -> Forward:
     steps_back: list[Backward] = []
     statistics: dict[str, Array] = {}
     for layer in layers:
-        inputs, step_back, moved = forward(layer, inputs, context)
+        outputs, step_back, moved = forward(layer, inputs, context)
+        inputs = context.arithmetic.shaken(outputs)
         steps_back.append(step_back)
         statistics.update(moved)
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
         gradients: Gradients = {}
         for step_back in reversed(steps_back):
-            gradient, of_parameters = step_back(gradient)
+            gradient, of_parameters = step_back(context.arithmetic.shaken(gradient))
             gradients.update(of_parameters)
         return gradient, gradients
 

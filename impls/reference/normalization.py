@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from impls.definition import BatchNorm
-from impls.reference.passes import Array, Context, Forward, Gradients, channel_sums
+from impls.reference.passes import Array, Context, Forward, Gradients
 
 
 def batch_norm(layer: BatchNorm, inputs: Array, context: Context) -> Forward:
@@ -27,9 +27,9 @@ def batch_norm(layer: BatchNorm, inputs: Array, context: Context) -> Forward:
     running = [context.weights[name] for name in names]
     statistics: dict[str, Array] = {}
     if context.training:
-        mean = (channel_sums(inputs) / values).reshape(channels)
+        mean = (context.channel_sums(inputs) / values).reshape(channels)
         centred = inputs - mean
-        variance = (channel_sums(np.square(centred)) / values).reshape(channels)
+        variance = (context.channel_sums(np.square(centred)) / values).reshape(channels)
         batch = [mean.ravel(), variance.ravel()]
         if context.variance_formula == "unbiased":
             batch[1] = batch[1] * (values / (values - 1))
@@ -42,8 +42,8 @@ def batch_norm(layer: BatchNorm, inputs: Array, context: Context) -> Forward:
     normalized = centred * scale
 
     def backward(gradient: Array) -> tuple[Array, Gradients]:
-        by_weight = channel_sums(gradient * normalized).reshape(channels)
-        by_bias = channel_sums(gradient).reshape(channels)
+        by_weight = context.channel_sums(gradient * normalized).reshape(channels)
+        by_bias = context.channel_sums(gradient).reshape(channels)
         by_inputs = gradient
         if context.training:
             # Each value also moves the batch's mean and variance.

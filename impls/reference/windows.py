@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from impls.definition import AveragePool, Conv, MaxPool
-from impls.reference.passes import Array, Context, Forward, Gradients, channel_sums
+from impls.reference.passes import Array, Context, Forward, Gradients
 
 
 def conv(layer: Conv, inputs: Array, context: Context) -> Forward:
@@ -29,7 +29,7 @@ def conv(layer: Conv, inputs: Array, context: Context) -> Forward:
         by_column = (kernels.T @ by_output).reshape(count, depth, -1, height, width)
         return _summed(by_column, inputs.shape, layer.kernel, layer.stride, layer.padding), {
             f"{layer.name}.weight": by_weight.reshape(weight.shape),
-            f"{layer.name}.bias": channel_sums(gradient),
+            f"{layer.name}.bias": context.channel_sums(gradient),
         }
 
     return Forward(outputs.reshape(count, len(weight), height, width), backward)
