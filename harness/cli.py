@@ -21,7 +21,6 @@ from harness.commands.baselines import check_run, save_run
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.data import data_app
 from harness.commands.doctor import show_diagnosis
-from harness.commands.envelope import measure as measure_envelopes
 from harness.commands.environments import env_app
 from harness.commands.export import Format, export_run
 from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
@@ -444,14 +443,6 @@ def power(
     """Simulate gates: how often they cry wolf, how often they catch a slowdown."""
     folders = [_run_folder(out / "results" / "runs", name) for name in run or []]
     show_power(Console(json=json), folders, save)
-
-
-@app.command(hidden=True)
-def envelope(
-    recipe: Annotated[list[str] | None, typer.Argument(help="None: all with their own.")] = None,
-) -> None:
-    """Measure what float32 alone does to recipes: the source of their tolerances."""
-    measure_envelopes(Console(), read_catalogue(), recipe or ())
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.analysis.audit import held_results
 from harness.analysis.builds import environments_of
 from harness.analysis.comparability import obstacles
 from harness.analysis.controlled import ControlledRate, controlled_rates
 from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.judgement import REASONS
 from harness.analysis.outcomes import Parity
-from harness.analysis.parity import parity_results
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.baselines import Baseline, BaselineCell, BaselineValue, TrainedAccuracy
@@ -30,8 +30,7 @@ NOT_COMPUTED = {
     "name",
     "published",
     "target_accuracy",
-    "proof_batch_size",
-    "tolerances",
+    "agreement",
     "overrides",
 }
 """Fields of a recipe that no training step depends on; names and overrides are in its label."""
@@ -59,7 +58,7 @@ class RunCell(NamedTuple):
 def run_cells(run: Run) -> tuple[RunCell, ...]:
     """Every cell of the run, in its order, without those of a gate's base and of scripts."""
     blocks = {long: finished_blocks(run, long=long) for long in (False, True)}
-    parity = parity_results(run)
+    parity = held_results(run)
     barred = obstacles(run.manifest.cells, parity, (*blocks[False], *blocks[True])).of_cells
     passed: dict[str, bool] = {}
     for result in parity:

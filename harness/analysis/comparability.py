@@ -58,12 +58,15 @@ def obstacles(
 
 
 def _parity_obstacle(cell: str, parity: Sequence[ParityResult]) -> Obstacle | None:
-    """Every time that the cell was held against the oracle counts: one failure is one too many."""
+    """Every time that the cell was held counts: one failure is one too many."""
     own = [result for result in parity if result.cell == cell]
-    if not own:
+    if all(result.audit for result in own):
         return Obstacle("parity_missing", cell)
-    failures = [failure for result in own for failure in result.failures]
-    return Obstacle("parity_failed", f"{cell}: {failures[0]}") if failures else None
+    for result in own:
+        if not result.passed:
+            reason: Reason = "audit_failed" if result.audit else "parity_failed"
+            return Obstacle(reason, f"{cell}: {result.failures[0]}")
+    return None
 
 
 def _device_obstacle(cell: Cell, blocks: Sequence[Block]) -> Obstacle | None:

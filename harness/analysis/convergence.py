@@ -20,11 +20,11 @@ import msgspec
 import numpy as np
 from scipy import special
 
+from harness.analysis.audit import held_results
 from harness.analysis.comparability import obstacles
 from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.estimates import Floats
 from harness.analysis.judgement import Interval
-from harness.analysis.parity import parity_results
 from harness.analysis.protocol import holm
 from harness.analysis.reproduction import is_guessing
 from harness.analysis.trials import finished_blocks
@@ -161,7 +161,7 @@ def seeds_to_settle(of: Paired, family: int) -> int:
 def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
     """Each pair with its numbers but not yet judged; its differences where they can be."""
     blocks = finished_blocks(run, long=True)
-    barred = obstacles(run.manifest.cells, parity_results(run), blocks)
+    barred = obstacles(run.manifest.cells, held_results(run), blocks)
     with_loader = {cell.id for cell in run.manifest.cells if cell.input == "loader"}
     trained = curves_by_cell(run)
     for group in run.manifest.plan.groups:

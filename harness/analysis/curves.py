@@ -9,8 +9,8 @@ from itertools import accumulate, combinations
 import msgspec
 import numpy as np
 
+from harness.analysis.audit import held_results
 from harness.analysis.comparability import obstacles
-from harness.analysis.parity import parity_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.events import Evaluation, Run, Window
 from harness.spec.recipes import Published, Recipe
@@ -126,7 +126,7 @@ def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
     """
     inputs = {cell.id: cell.input for cell in run.manifest.cells}
     blocks = finished_blocks(run, long=True)
-    barred = obstacles(run.manifest.cells, parity_results(run), blocks)
+    barred = obstacles(run.manifest.cells, held_results(run), blocks)
     accuracy: defaultdict[tuple[str, int, int], dict[str, float]] = defaultdict(dict)
     for curve in curves(run):
         for point in curve.epochs if inputs.get(curve.cell) != "loader" else ():

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from harness.analysis.audit import held_results
 from harness.analysis.curves import curves_by_cell
 from harness.analysis.judgement import LeftOut, Rate
-from harness.analysis.parity import parity_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
@@ -43,7 +43,7 @@ def window_rows(run: Run) -> Iterator[WindowRow]:
     """A row for each window of the finished blocks, short ones first."""
     cells = {cell.id: cell for cell in run.manifest.cells}
     passed: dict[str, bool] = {}
-    for result in parity_results(run):
+    for result in held_results(run):
         passed[result.cell] = passed.get(result.cell, True) and result.passed
     for long in (False, True):
         for block in finished_blocks(run, long=long):
@@ -155,8 +155,9 @@ def bencher_metrics(of: Results) -> dict[str, dict[str, BencherMetric]]:
 
 
 def _row(manifest: Manifest, cell: Cell, parity: Parity, trial: Trial, window: Window) -> WindowRow:
-    seen = msgspec.structs.asdict(window)
-    del seen["gpu"]
+    # What an audit reads beyond them is not for charts.
+    columns = {"at", "loss_sum", "correct", *WindowRow.__struct_fields__}
+    seen = {name: each for name, each in msgspec.structs.asdict(window).items() if name in columns}
     gpu = {} if window.gpu is None else _gpu_columns(window.gpu)
     timed = window.examples > 0 and window.wall_seconds > 0
     return WindowRow(

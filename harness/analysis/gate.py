@@ -27,11 +27,11 @@ import msgspec
 import numpy as np
 from scipy import special
 
+from harness.analysis.audit import held_results
 from harness.analysis.convergence import LEAST_SEEDS, Convergence, Paired, convergences
 from harness.analysis.estimates import Contender, Floats, log_ratios, sample
 from harness.analysis.judgement import Interval, Judgement
 from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
-from harness.analysis.parity import parity_results
 from harness.analysis.protocol import LEAST_BLOCKS, holm
 from harness.analysis.slowdown import (
     UPPER_CONFIDENCE,
@@ -233,7 +233,7 @@ def _gated(
 
 
 def _parity(run: Run, cell: str) -> Parity:
-    own = [result for result in parity_results(run) if result.cell == cell]
+    own = [result for result in held_results(run) if result.cell == cell]
     if not own:
         return "not_run"
     return "proved" if all(result.passed for result in own) else "lost"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -12,9 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.spec.events import Deviation, Hashes, Parity, Run
-from harness.spec.recipes import Tolerances
 
-STEPS = 10
+FACTOR = 10
+"""How many times what rounding does to the oracle a cell is granted: libraries differ in the order
+of their sums, and fuse what the oracle computes one after the other."""
+ROUNDINGS = 4 * 2.0**-24
+"""A deviation that any float32 result may have: four roundings. What rounding does to the oracle
+counts as this at least."""
+WIDEST = 1.0
+"""More is never granted: a value that is off by itself is another."""
+BLUNT = 1e-3
+"""Where rounding alone moves a tensor or a loss by more than this share, float32 proves little."""
+EXACT = 1e-9
+"""Granted in float64, where the oracle is computed too."""
+
+
+class Sums(NamedTuple):
+    """Of steps that were taken in one call."""
+
+    loss_sum: float | None
+    """In nats, over all examples."""
+    correct: int
+    examples: int
 
 
 class Observation(NamedTuple):
@@ -28,10 +47,22 @@ class Observation(NamedTuple):
     """(B, 10), after one step, on the first batch again, in inference mode: what the running
     statistics are used for."""
     losses: Sequence[float | None]
-    """Mean loss of the batches of steps 1 to 10, in nats."""
+    """Mean loss of the batches that were trained one by one, in nats."""
+    window: Sums | None = None
+    """Of the steps after those, taken in one call."""
+    end: Mapping[str, NDArray[Any]] = {}
+    """Weights after all of them; empty: not looked at."""
 
 
-class ParityResult(msgspec.Struct, frozen=True, kw_only=True):
+class Quantity(NamedTuple):
+    """What of a cell is compared with the oracle's: see ``Deviation``."""
+
+    check: str
+    step: int
+    tensor: str = ""
+
+
+class ParityResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a cell may be compared with others."""
 
     cell: str
@@ -39,10 +70,12 @@ class ParityResult(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...]
     """One clause for each check that failed: which, at which step, by how much."""
     worst_at_step_1: Deviation | None
-    """The largest of the initial logits, weights after one step and first loss; one that is not
-    finite is larger than any."""
+    """Of the initial logits, weights after one step and first loss: the deviation that takes most
+    of its tolerance; one that is not finite takes more than any."""
     worst_at_steps_2_to_10: Deviation | None
-    """The largest of the logits after one step and the later losses."""
+    """Likewise, of the logits after one step, of all that follows, and of the steps in one call."""
+    audit: bool = False
+    """Whether a timed trial was held, and not a proof taken."""
 
 
 class CrossDeviation(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,53 +117,115 @@ def relative_deviation(a: NDArray[Any], b: NDArray[Any]) -> float | None:
     return _finite(distance / max(size, 1e-3 * math.sqrt(b.size))) if b.size else 0.0
 
 
-def deviations_from_oracle(
+def deviations(cell: Observation, oracle: Observation) -> dict[Quantity, float | None]:
+    """How far each quantity of ``cell`` is from the oracle's, in the order of computation.
+
+    A tensor or loss that only one of the two has deviates by nothing finite.
+    """
+    found = {Quantity("logits", 0): relative_deviation(cell.logits, oracle.logits)}
+    found |= _of_tensors(1, cell.weights, oracle.weights)
+    after = relative_deviation(cell.logits_after_step, oracle.logits_after_step)
+    # They come from the weights that the loss of step 2 comes from.
+    found[Quantity("logits", 2)] = after
+    steps = max(len(cell.losses), len(oracle.losses))
+    for step in range(1, steps + 1):
+        loss, expected = _loss(cell.losses, step), _loss(oracle.losses, step)
+        found[Quantity("loss", step)] = relative_deviation_of_loss(loss, expected)
+    if oracle.window is not None:
+        found |= _of_window(cell.window, oracle.window, steps)
+    if oracle.end:
+        found |= _of_tensors(WINDOW_END, cell.end, oracle.end)
+    return found
+
+
+WINDOW_END = -1
+"""The step of weights and sums at the end of a proof, whatever its number."""
+
+
+def _of_tensors(
+    step: int, cell: Mapping[str, NDArray[Any]], oracle: Mapping[str, NDArray[Any]]
+) -> dict[Quantity, float | None]:
+    return {
+        Quantity("weights", step, name): (
+            relative_deviation(cell[name], oracle[name])
+            if name in oracle and name in cell
+            else None
+        )
+        for name in dict.fromkeys((*oracle, *cell))
+    }
+
+
+def _of_window(cell: Sums | None, oracle: Sums, step: int) -> dict[Quantity, float | None]:
+    names = ("window_loss", "window_correct", "window_examples")
+    if cell is None:
+        return {Quantity(name, WINDOW_END): None for name in names}
+    values = (
+        relative_deviation_of_loss(cell.loss_sum, oracle.loss_sum),
+        abs(cell.correct - oracle.correct) / oracle.examples,
+        abs(cell.examples - oracle.examples) / oracle.examples,
+    )
+    return {Quantity(name, WINDOW_END): value for name, value in zip(names, values, strict=True)}
+
+
+def rounding_envelope(oracle: Observation, rounded: Iterable[Observation]) -> dict[Quantity, float]:
+    """How far rounding moves each quantity of the oracle: the most over its ``rounded`` versions.
+
+    Single losses and hits can come out right by chance, so each has the most of those before it;
+    tensors stand for themselves.
+    """
+    envelope: dict[Quantity, float] = {}
+    for version in rounded:
+        largest = 0.0
+        for quantity, value in deviations(version, oracle).items():
+            off = WIDEST if value is None else value
+            if quantity.check in ("loss", "window_loss"):
+                off = largest = max(largest, off)
+            envelope[quantity] = max(envelope.get(quantity, ROUNDINGS), off)
+    return envelope
+
+
+def is_blunt(envelope: Mapping[Quantity, float]) -> bool:
+    """Whether float32 proves so little beyond the forward pass that float64 has to."""
+    return any(
+        off > BLUNT
+        for quantity, off in envelope.items()
+        if quantity.check in ("weights", "loss", "window_loss")
+    )
+
+
+def held(
     cell: Observation,
     oracle: Observation,
-    *,
-    forward_tolerance: float = Tolerances().forward,
-    first_step_tolerance: float = Tolerances().step_1,
-    later_steps_tolerance: float = Tolerances().steps_2_to_10,
+    envelope: Mapping[Quantity, float],
+    window_steps: int = 0,
 ) -> tuple[Deviation, ...]:
-    """Every check of a parity proof, in order: logits, each tensor by itself, logits after the
-    step, each loss. The tolerances are those of the recipe; they default to the LeNets'.
+    """Every check of a proof, in the order of computation, with what each is granted.
 
-    A tensor or loss that only one of the two has deviates by nothing finite, and so fails.
+    ``window_steps``: how many steps were taken in one call after the single ones. What is granted
+    is ``FACTOR`` times the ``envelope`` of this recipe, seed and batch; hits may also differ by 2,
+    and nothing but the plan's number of examples will do. Without an envelope the cell was computed
+    in float64, and is granted ``EXACT``.
     """
-    checks = [("logits", 0, "", relative_deviation(cell.logits, oracle.logits))]
-    for name in dict.fromkeys((*oracle.weights, *cell.weights)):
-        both = name in oracle.weights and name in cell.weights
-        value = relative_deviation(cell.weights[name], oracle.weights[name]) if both else None
-        checks.append(("weights", 1, name, value))
-    after = relative_deviation(cell.logits_after_step, oracle.logits_after_step)
-    # They come from the weights that the loss of step 2 comes from, and are held as that is.
-    checks.append(("logits", 2, "", after))
-    for step in range(1, max(len(cell.losses), len(oracle.losses), STEPS) + 1):
-        loss, expected = _loss(cell.losses, step), _loss(oracle.losses, step)
-        checks.append(("loss", step, "", relative_deviation_of_loss(loss, expected)))
+    last = len(oracle.losses) + window_steps
     return tuple(
         Deviation(
-            check=check,
-            step=step,
-            tensor=tensor,
+            check=quantity.check,
+            step=last if quantity.step == WINDOW_END else quantity.step,
+            tensor=quantity.tensor,
             value=value,
-            tolerance=(
-                forward_tolerance
-                if is_of_forward_pass(check, step, tensor)
-                else first_step_tolerance
-                if step <= 1
-                else later_steps_tolerance
-            ),
+            tolerance=_granted(quantity, oracle, envelope),
         )
-        for check, step, tensor, value in checks
+        for quantity, value in deviations(cell, oracle).items()
     )
 
 
-def is_of_forward_pass(check: str, step: int, tensor: str) -> bool:
-    """Whether a check is of what the first forward pass gives, before any gradient."""
-    return (check, step) in {("logits", 0), ("loss", 1)} or (
-        step == 1 and tensor.endswith((".running_mean", ".running_var"))
-    )
+def _granted(quantity: Quantity, oracle: Observation, envelope: Mapping[Quantity, float]) -> float:
+    if quantity.check == "window_examples":
+        return 0.0
+    allowed = FACTOR * envelope.get(quantity, ROUNDINGS) if envelope else EXACT
+    if quantity.check == "window_correct" and oracle.window is not None:
+        allowed += 2 / oracle.window.examples
+    return min(allowed, WIDEST)
 
 
 def parity_verdict(parity: Parity) -> ParityResult:
@@ -210,10 +305,16 @@ def _holds(deviation: Deviation) -> bool:
 
 
 def _worst(deviations: Sequence[Deviation]) -> Deviation | None:
-    def size(deviation: Deviation) -> float:
-        return math.inf if deviation.value is None else deviation.value
+    """The one that takes most of its tolerance, or exceeds it most."""
 
-    return max(deviations, key=size, default=None)
+    def share(deviation: Deviation) -> float:
+        if deviation.value is None:
+            return math.inf
+        if deviation.tolerance <= 0:
+            return math.inf if deviation.value > 0 else 0.0
+        return deviation.value / deviation.tolerance
+
+    return max(deviations, key=share, default=None)
 
 
 def _hash_failures(got: Hashes, expected: Hashes) -> Iterator[str]:
@@ -225,7 +326,10 @@ def _unmade_checks(parity: Parity) -> Iterator[str]:
     """A check that was not made has not been passed, unless it could not be made."""
     made = {(each.check, each.step) for each in parity.deviations}
     inner = [("logits", 0), ("weights", 1), ("logits", 2)]
-    losses = [("loss", step) for step in range(1, STEPS + 1)]
+    losses = [("loss", step) for step in range(1, parity.steps + 1)]
+    if parity.window_steps:
+        names = ("window_loss", "window_correct", "window_examples", "weights")
+        inner += [(name, parity.steps + parity.window_steps) for name in names]
     for check, step in losses if parity.losses_alone else (*inner, *losses):
         if (check, step) not in made:
             yield f"{_place(check, step, '')}: not checked"
@@ -244,9 +348,18 @@ def _failure(deviation: Deviation) -> str:
     )
 
 
+WINDOW_CHECKS = {
+    "window_loss": "loss of several steps in one call",
+    "window_correct": "hits of several steps in one call",
+    "window_examples": "examples of several steps in one call",
+}
+
+
 def _place(check: str, step: int, tensor: str) -> str:
     if check == "logits":
         return f"logits before step {step}" if step else "logits of the initial model (step 0)"
+    if check in WINDOW_CHECKS:
+        return WINDOW_CHECKS[check]
     if check == "weights":
         return f"weights {tensor} after step {step}" if tensor else f"weights after step {step}"
     return f"{check} at step {step}"

@@ -13,9 +13,10 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.audit import held_results
 from harness.analysis.estimates import Contender, Estimate, Sample, estimate, log_ratios, sample
 from harness.analysis.judgement import Interval
-from harness.analysis.parity import parity_results, relative_deviation_of_loss
+from harness.analysis.parity import relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Block, finished_blocks
 from harness.spec.cells import HANDWRITTEN, Cell
@@ -58,7 +59,7 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
 def taxes(run: Run) -> tuple[Tax, ...]:
     """One for each pair of the run, in the order of the plan."""
     blocks = finished_blocks(run, long=False)
-    failed = {result.cell for result in parity_results(run) if not result.passed}
+    failed = {result.cell for result in held_results(run) if not result.passed}
     cells = {cell.id: cell for cell in run.manifest.cells}
     found = []
     for group in run.manifest.plan.groups:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from harness.analysis.audit import held_results
 from harness.analysis.builds import confounders, environments_of
 from harness.analysis.comparability import Obstacle, Obstacles, obstacles
 from harness.analysis.estimates import (
@@ -23,7 +24,6 @@ from harness.analysis.estimates import (
 )
 from harness.analysis.flags import block_flags, contender_flags, stalling
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
-from harness.analysis.parity import parity_results
 from harness.analysis.protocol import (
     Finding,
     Pair,
@@ -67,7 +67,7 @@ def judge(run: Run) -> Judgement:
     """Every verdict of ``run``, and all that stands beside verdicts."""
     manifest = run.manifest
     short = finished_blocks(run, long=False)
-    parity = parity_results(run)
+    parity = held_results(run)
     looks = planned_looks(manifest.plan)
     groups = manifest.plan.groups
     samples = [sample(group, short) for group in groups]

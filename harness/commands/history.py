@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from harness.analysis.audit import audit_verdict
 from harness.analysis.controlled import controlled_rates
 from harness.analysis.history import LEAST_RUNS, HistoryPoint, Level, RunRate, levels_of, neighbours
 from harness.analysis.parity import parity_verdict
@@ -28,7 +29,7 @@ from harness.report.history import (
 )
 from harness.report.history_chart import FORMATS, history_picture, picture_name
 from harness.spec.cells import Cell
-from harness.spec.events import Parity
+from harness.spec.events import Audit, Parity
 from harness.store.runs import read_manifest, run_folders
 from harness.store.speeds import read_speed_events
 
@@ -222,9 +223,13 @@ def _rates(console: Console, own: Sequence[_Found], problems: list[str]) -> Iter
             problems.append(str(error))
             continue
         rates = controlled_rates(events)
-        proofs = [event for event in events if isinstance(event, Parity)]
+        held = [
+            parity_verdict(event) if isinstance(event, Parity) else audit_verdict(event)
+            for event in events
+            if isinstance(event, Parity | Audit)
+        ]
         for cell in each.cells:
-            passed = [parity_verdict(proof).passed for proof in proofs if proof.cell == cell.id]
+            passed = [result.passed for result in held if result.cell == cell.id]
             if cell.id in rates:
                 yield RunRate(
                     run=each.folder.name,

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from harness.console import Console
-from harness.datasets.arrays import digest_of_order, digest_of_weights
+from harness.datasets.arrays import digest_of_weights
 from harness.datasets.catalogue import read_catalogue as read_datasets
-from harness.datasets.order import batch_order
+from harness.datasets.order import OrderCursor, batch_order
 from harness.datasets.records import Dataset
 from harness.datasets.resized import resized_dataset
 from harness.datasets.search import find_dataset
 from harness.datasets.weights import initial_weights
 from harness.errors import UsageError
 from harness.execution.devices import device_inside
-from harness.execution.proof import PROOF_STEPS
+from harness.execution.proof import ProofPlan
 from harness.execution.schedule import equal_step_epochs
 from harness.spec.cells import Cell
 from harness.spec.events import Hashes, Manifest
@@ -74,14 +74,32 @@ class Inputs:
             ),
         )
 
-    def expected_hashes(self, cell: Cell, seed: int) -> Hashes:
+    def expected_hashes(self, cell: Cell, seed: int, plan: ProofPlan) -> Hashes:
         """What a worker of ``cell`` must report after a proof from ``seed``."""
-        order = np.load(self._order(cell.recipe, seed), mmap_mode="r")
+        cursor = OrderCursor(np.load(self._order(cell.recipe, seed), mmap_mode="r"))
+        size = cell.recipe.batch_size
+        for steps in (*[1] * plan.steps, plan.window_steps):
+            cursor.require(steps * size)
+            cursor.take(steps, size)
         return Hashes(
-            data=self._dataset(cell.recipe).sha256,
-            weights=self._weight_hashes[self._weights(cell.recipe, seed)],
-            order=digest_of_order(order[0][: cell.recipe.proof_batch_size * PROOF_STEPS]),
+            data=self.data_hash(cell), weights=self.weights_hash(cell, seed), order=cursor.hash
         )
+
+    def data_hash(self, cell: Cell) -> str:
+        """Digest of the arrays that ``cell`` trains on, as ``Hashes.data``."""
+        return self._dataset(cell.recipe).sha256
+
+    def weights_hash(self, cell: Cell, seed: int) -> str:
+        """Digest of its initial weights, as ``Hashes.weights``."""
+        return self._weight_hashes[self._weights(cell.recipe, seed)]
+
+    def train_examples(self, cell: Cell) -> int:
+        """Of its dataset."""
+        return self._datasets[cell.recipe.dataset].train_examples
+
+    def test_examples(self, cell: Cell) -> int:
+        """Of its dataset."""
+        return self._datasets[cell.recipe.dataset].test_examples
 
     def _dataset(self, recipe: Recipe) -> Dataset:
         """The recipe's dataset in the size of its model's images."""

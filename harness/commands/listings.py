@@ -126,13 +126,11 @@ def list_recipes(console: Console, catalogue: Catalogue) -> None:
             one.init,
             "none" if one.target_accuracy is None else f"{one.target_accuracy:.2f}",
             f"{one.published.test_accuracy[-1]:.3f}" if one.published else "none",
-            ", ".join(f"{each:.0e}" for each in msgspec.structs.astuple(one.tolerances)),
         )
         for one in catalogue.recipes.values()
     ]
     header = (
         "name", "model", "dataset", "optimizer", "batch", "epochs", "init", "target", "published",
-        "tolerances",
     )  # fmt: skip
     console.table("Recipes", header, rows)
     console.answer(list(catalogue.recipes.values()))

@@ -58,7 +58,7 @@ from harness.execution.planning import (
 from harness.execution.process import BOOTSTRAP, bootstrap_in
 from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
-from harness.spec.events import Group, Hashes, Manifest, Plan
+from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
 from harness.spec.implementations import Implementation
 from harness.spec.selection import Selection
@@ -83,17 +83,32 @@ class Prepared(NamedTuple):
     """Cell id → how to start its worker, from the run's own seed."""
     oracles: dict[str, Contender]
     """Cell id → how to start the oracle's worker on the same recipe."""
-    expected_hashes: dict[str, Hashes]
-    """Cell id → what its worker must report after a proof."""
+    oracle_code: str
+    """Digest of what the oracle's worker runs."""
+    float64_modes: dict[str, tuple[str, ...]]
+    """Cell id → modes in which its implementation can be computed in float64 too."""
     inputs: Inputs
 
     def contender(self, cell: str, seed: int) -> Contender:
         """How to start a worker of ``cell`` from another seed."""
-        known = self.contenders[cell]
+        return self._from_seed(self.contenders[cell], seed)
+
+    def oracle(self, cell: str, seed: int) -> Contender:
+        """How to start the oracle's worker beside it."""
+        return self._from_seed(self.oracles[cell], seed)
+
+    def computes_float64(self, cell: Cell) -> bool:
+        """Whether the same model code can be held in float64."""
+        return cell.mode in self.float64_modes[cell.id]
+
+    def _from_seed(self, known: Contender, seed: int) -> Contender:
         job = self.inputs.job(known.cell, seed)
         return known._replace(
             job=msgspec.structs.replace(
-                job, implementation=known.job.implementation, folder=known.job.folder
+                known.job,
+                weights=job.weights,
+                order=job.order,
+                setup=msgspec.structs.replace(known.job.setup, seed=seed),
             )
         )
 
@@ -255,10 +270,9 @@ def prepare_workers(
     }
     datasets = same_datasets(console, manifest, data_dir)
     inputs = Inputs(folder / INPUTS, catalogue.models, manifest, datasets, DatasetProgress(console))
-    contenders, oracles, hashes = {}, {}, {}
+    contenders, oracles, float64_modes = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
-        hashes[cell.id] = inputs.expected_hashes(cell, manifest.plan.seed)
         implementation = catalogue.implementation(cell.framework, cell.variant)
         environment = environments[cell.framework, cell.version, cell.variant]
         contenders[cell.id] = Contender(
@@ -272,7 +286,9 @@ def prepare_workers(
             script=implementation.script,
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
-    return Prepared(contenders, oracles, hashes, inputs)
+        float64_modes[cell.id] = getattr(implementation, "float64", ())
+    oracle_code = code_digest(catalogue.oracle)
+    return Prepared(contenders, oracles, oracle_code, float64_modes, inputs)
 
 
 def oracle_contender(
@@ -291,10 +307,15 @@ def oracle_contender(
     )
     return Contender(
         msgspec.structs.replace(
-            cell, framework=oracle.name, mode=oracle.default_mode, device="cpu"
+            cell,
+            framework=oracle.name,
+            version=environment.record.version,
+            mode=oracle.default_mode,
+            device="cpu",
         ),
         Path(environment.python),
-        worker_environment(oracle, "matched", cell.threads, "cpu"),
+        # One thread each: its modes are computed side by side.
+        worker_environment(oracle, "matched", 1, "cpu"),
         msgspec.structs.replace(job, implementation=oracle.name, folder=oracle.folder, setup=setup),
     )
 

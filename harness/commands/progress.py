@@ -10,6 +10,7 @@ import statistics
 import time
 from collections import defaultdict
 
+from harness.analysis.audit import audit_verdict
 from harness.analysis.parity import parity_verdict
 from harness.commands.board import Standings
 from harness.console import Console
@@ -17,6 +18,7 @@ from harness.report.cast import cast_of
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
+    Audit,
     BlockFinished,
     Evaluation,
     Failure,
@@ -83,6 +85,8 @@ class RunProgress:
     def see(self, event: AnyEvent) -> None:
         """The user knows what ``event`` means for them."""
         match event:
+            case Audit():
+                self._audit(event)
             case Parity():
                 self._parity(event)
             case Failure():
@@ -122,12 +126,19 @@ class RunProgress:
     def _parity(self, event: Parity) -> None:
         result = parity_verdict(event)
         if result.passed:
-            worst = result.worst_at_step_1, result.worst_at_steps_2_to_10
-            shown = [f"{each.value:.1e}" for each in worst if each and each.value is not None]
-            self._console.say(f"verified {event.cell}: {', '.join(shown)} from the oracle at most")
+            if event.trial is None:
+                worst = result.worst_at_step_1, result.worst_at_steps_2_to_10
+                shown = [f"{each.value:.1e}" for each in worst if each and each.value is not None]
+                where = "" if event.precision == "float32" else f" in {event.precision}"
+                off = ", ".join(shown)
+                self._console.say(f"verified {event.cell}{where}: {off} from the oracle at most")
             return
         for failure in result.failures:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
+
+    def _audit(self, event: Audit) -> None:
+        for failure in audit_verdict(event).failures:
+            self._console.warn(f"not comparable: {event.cell}: {failure}")
 
     def _block_finished(self, event: BlockFinished) -> None:
         self._console.show(None)

@@ -11,17 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from harness.analysis.parity import Observation, deviations_from_oracle, parity_verdict
+from harness.analysis.audit import held_results
+from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
 from harness.commands.catalogue import Catalogue
 from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_workers
 from harness.commands.progress import RunProgress
+from harness.commands.verification import Verification
 from harness.console import Console
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.planning import Choice, LeftOut, affordable_blocks
-from harness.execution.process import WorkerError
-from harness.execution.proof import Proof, take_proof
-from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
     BlockFinished,
@@ -38,7 +37,6 @@ from harness.spec.gates import GateTerms
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run
-from impls.adapter import Adam, Setup, Sgd
 
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""
@@ -115,6 +113,9 @@ class RunSession:
         self._logs = writer.folder / "logs"
         trials = [event.trial for event in self._events if isinstance(event, TrialStarted)]
         self._numbers = itertools.count(max(trials, default=0) + 1)
+        self._ends = writer.folder / INPUTS / "ends"
+        self._ends.mkdir(parents=True, exist_ok=True)
+        self._verification = Verification(manifest, prepared, self._logs, self._ends, self.record)
         self._began = time.monotonic()
 
     @property
@@ -146,57 +147,10 @@ class RunSession:
     def _verify(self) -> None:
         verified = {event.cell for event in self._events if isinstance(event, Parity)}
         failed = {event.cell for event in self._events if isinstance(event, Failure)}
-        oracles = OracleProofs(self._prepared, self._logs)
         for cell in self._manifest.cells:
             if cell.id not in verified | failed:
                 self._progress.verifying(cell)
-                self._verify_cell(cell, oracles)
-
-    def _verify_cell(self, cell: Cell, oracles: OracleProofs) -> None:
-        contender = self._prepared.contenders[cell.id]
-        log = self._logs / f"proof-{list(self._cells).index(cell.id):03d}.log"
-        try:
-            expected = oracles.of(cell)
-            proof = take_proof(contender, log)
-        except WorkerError as error:
-            self.record(
-                Failure(
-                    at=time.time(),
-                    cell=cell.id,
-                    phase=f"verification: {error.phase}",
-                    reason=error.reason,
-                    detail=error.detail,
-                )
-            )
-            return
-        setup = self._prepared.oracles[cell.id].job.setup
-        tolerances = cell.recipe.tolerances
-        self.record(
-            Parity(
-                at=time.time(),
-                cell=cell.id,
-                adam_formula=setup.adam_formula,
-                momentum_formula=setup.momentum_formula,
-                variance_formula=setup.variance_formula,
-                batch_size=cell.recipe.proof_batch_size,
-                deviations=tuple(
-                    each
-                    for each in deviations_from_oracle(
-                        observed(proof),
-                        expected,
-                        forward_tolerance=tolerances.forward,
-                        first_step_tolerance=tolerances.step_1,
-                        later_steps_tolerance=tolerances.steps_2_to_10,
-                    )
-                    if each.check == "loss" or not proof.losses_alone
-                ),
-                losses=proof.losses,
-                oracle_losses=tuple(expected.losses),
-                hashes=proof.hashes,
-                expected_hashes=self._prepared.expected_hashes[cell.id],
-                losses_alone=proof.losses_alone,
-            )
-        )
+                self._verification.verify(cell)
 
     def _long_blocks(self) -> None:
         """Seed by seed, so that a run that is stopped has as many seeds of every group."""
@@ -254,6 +208,7 @@ class RunSession:
         if plan.aa and not long and contenders[0].cell.id == group.cells[0]:
             contenders.append(contenders[0]._replace(twin=True))
         self._progress.block(group, number, long=long)
+        first = number == (0 if plan.long_trials and contenders[0].cell.input == "resident" else 1)
         Block(
             BlockPlan(
                 number=number,
@@ -270,7 +225,20 @@ class RunSession:
             self._logs,
             self.record,
             self._numbers,
+            prove=self._verification.prove if first else None,
+            audit=self._audit,
+            ends=self._ends,
         ).run()
+
+    def _audit(self, finished: BlockFinished) -> None:
+        """Each trial of a block was held against what it had to compute."""
+        run = Run(manifest=self._manifest, events=[*self._events, finished])
+        [block] = [
+            block
+            for block in finished_blocks(run, long=finished.long)
+            if (block.group, block.block) == (finished.group, finished.block)
+        ]
+        self._verification.audit(block.trials)
 
     def _present(self, group: Group) -> list[Contender]:
         """The contenders of a group, without those that have used up their chances."""
@@ -287,57 +255,8 @@ class RunSession:
         ]
 
 
-class OracleProofs:
-    """The oracle's proofs, each computed once: cells that ask for the same share it."""
-
-    def __init__(self, prepared: Prepared, logs: Path) -> None:
-        self._prepared = prepared
-        self._logs = logs
-        self._numbers = itertools.count()
-        self._recipe = ""
-        self._known: dict[object, Observation] = {}
-
-    def of(self, cell: Cell) -> Observation:
-        """What the oracle computes for ``cell``.
-
-        Raises:
-            WorkerError: the oracle's worker failed.
-        """
-        if cell.recipe.label != self._recipe:
-            # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
-            self._recipe, self._known = cell.recipe.label, {}
-        oracle = self._prepared.oracles[cell.id]
-        key = formulas_that_matter(oracle.job.setup)
-        if key not in self._known:
-            log = self._logs / f"oracle-{next(self._numbers)}.log"
-            self._known[key] = observed(take_proof(oracle, log))
-        return self._known[key]
-
-
-def formulas_that_matter(setup: Setup) -> tuple[str | None, ...]:
-    """The formulas that change what the oracle computes for this model and optimizer."""
-    optimizer = setup.optimizer
-    momentum = isinstance(optimizer, Sgd) and optimizer.momentum != 0
-    tracked = setup.model.weight_shapes().keys() - setup.model.parameter_shapes().keys()
-    return (
-        setup.adam_formula if isinstance(optimizer, Adam) else None,
-        setup.momentum_formula if momentum else None,
-        setup.variance_formula if tracked else None,
-    )
-
-
-def observed(proof: Proof) -> Observation:
-    """What parity compares of a proof."""
-    return Observation(
-        logits=proof.logits,
-        weights=proof.weights,
-        logits_after_step=proof.logits_after_step,
-        losses=proof.losses,
-    )
-
-
 def exit_code(run: Run) -> int:
-    """3 if any cell failed parity, 2 if one could not be verified or measured, else 0."""
-    if any(not parity_verdict(e).passed for e in run.events if isinstance(e, Parity)):
+    """3 if any proof or audit failed, 2 if a cell could not be verified or measured, else 0."""
+    if not all(result.passed for result in held_results(run)):
         return 3
     return 2 if any(isinstance(event, Failure) for event in run.events) else 0

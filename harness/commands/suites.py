@@ -11,6 +11,8 @@ from harness.spec.suites import Suite
 
 USUAL = "cpu"
 """The suite whose frameworks and recipes hold where nobody says others."""
+ALL_MODELS = "zoo"
+"""The suite that has every model."""
 REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
 """What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
 TAX = "tax"
@@ -28,6 +30,8 @@ def proof_alone(catalogue: Catalogue, *, every_recipe: bool) -> Suite:
         recipes=tuple(catalogue.recipes) if every_recipe else usual.recipes,
         frameworks=usual.frameworks,
         modes=tuple(dict.fromkeys(modes)),
+        # In the batches in which they can be timed here, where images are large.
+        overrides=catalogue.suites[ALL_MODELS].overrides,
         long_trials=False,
         blocks=0,
         aa=False,

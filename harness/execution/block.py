@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from harness.execution.devices import require_device
+from harness.execution.family import CpuSeconds
 from harness.execution.gpu_readings import GpuReader, OpenGpu, open_gpu
 from harness.execution.process import BOOTSTRAP, Timeouts, WorkerError, WorkerProcess
 from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
@@ -35,6 +37,8 @@ from harness.worker.wire import Evaluate, Evaluated, Job, Ready, Train, Trained
 
 Record = Callable[[AnyEvent], None]
 CONTROL_SIZE = 384
+SAMPLES = 2**31
+"""More batches than any test set has; a worker takes the number modulo its own."""
 
 
 class Contender(NamedTuple):
@@ -103,6 +107,12 @@ def thread_pools() -> ThreadpoolController:
             signal.raise_signal(signal.SIGINT)
 
 
+Prove = Callable[[Contender, WorkerProcess, int], None]
+"""Holds a warm worker against the oracle, and records that; the number is its trial's.
+
+Raises ``WorkerError``: the worker failed."""
+
+
 class BlockPlan(NamedTuple):
     """What a block does."""
 
@@ -128,7 +138,7 @@ class Trial:
         self.phases: dict[str, float] = {}
         self.ready: Ready | None = None
         self.waits_since = 0.0
-        self.cpu_at_wait = 0.0
+        self.cpu_at_wait = CpuSeconds(0.0, 0.0)
 
 
 class Block:
@@ -146,7 +156,27 @@ class Block:
         trial_numbers: itertools.count[int],
         timeouts: Timeouts | None = None,
         open_gpu: OpenGpu = open_gpu,
+        prove: Prove | None = None,
+        audit: Callable[[BlockFinished], None] | None = None,
+        ends: Path | None = None,
     ) -> None:
+        """Ready to run.
+
+        Args:
+            plan: What the block does.
+            contenders: One trial each, in the order of their seats.
+            logs: Folder for what workers print.
+            record: Takes each event as it happens.
+            trial_numbers: Where the next trial's number comes from.
+            timeouts: After which a silent worker is taken for hung.
+            open_gpu: Finds the GPU's readings.
+            prove: Called with each warm worker before its first window.
+            audit: Called with what will be recorded once all trials have ended.
+            ends: Folder for the weights at the end of each trial, ``TRIAL.npz``; none: not kept.
+        """
+        self._prove = prove
+        self._audit = audit
+        self._ends = ends
         self._plan = plan
         self._contenders = contenders
         self._logs = logs
@@ -177,15 +207,16 @@ class Block:
             for trial in list(self._trials):
                 self._guard(trial, self._finish)
             finished = tuple(trial.number for trial in self._trials)
-        self._record(
-            BlockFinished(
-                at=time.time(),
-                block=self._plan.number,
-                group=self._plan.group,
-                long=self._plan.long,
-                trials=finished,
-            )
+        end = BlockFinished(
+            at=time.time(),
+            block=self._plan.number,
+            group=self._plan.group,
+            long=self._plan.long,
+            trials=finished,
         )
+        if self._audit is not None:
+            self._audit(end)
+        self._record(end)
 
     def _start(self, seat: int, contender: Contender) -> None:
         """The contender's worker is warm and waits, or its failure is recorded."""
@@ -221,6 +252,8 @@ class Block:
         trial.ready = ready
         trial.phases.update(ready.phases)
         trial.phases.update(training=0.0, evaluation=0.0)
+        if self._prove is not None:
+            self._prove(trial.contender, trial.process, trial.number)
         self._rest(trial)
 
     def _train_epochs(self) -> None:
@@ -258,7 +291,9 @@ class Block:
         control_seconds = self._control_seconds()
         waiting_seconds, waiting_cpu_seconds = self._wake(trial)
         gpu = self._gpu.start() if self._gpu else None
+        before, asked_at = trial.process.cpu_seconds(), time.perf_counter()
         trained = trial.process.ask(window, Trained, "training", self._timeouts.answer)
+        answer_seconds, after = time.perf_counter() - asked_at, trial.process.cpu_seconds()
         reading = self._gpu.since(gpu) if self._gpu and gpu else None
         self._rest(trial)
         trial.phases["training"] += (
@@ -274,13 +309,18 @@ class Block:
                 waiting_cpu_seconds=waiting_cpu_seconds,
                 control_seconds=control_seconds,
                 gpu=reading,
+                answer_seconds=answer_seconds,
+                answer_cpu_seconds=after.worker - before.worker,
+                children_cpu_seconds=max(0.0, after.children - before.children),
                 **msgspec.structs.asdict(trained),
             )
         )
 
     def _evaluate(self, trial: Trial, epoch: int) -> None:
         self._wake(trial)
-        evaluated = trial.process.ask(Evaluate(), Evaluated, "evaluation", self._timeouts.answer)
+        # Which batch is counted again can't be known beforehand.
+        question = Evaluate(sample=secrets.randbelow(SAMPLES))
+        evaluated = trial.process.ask(question, Evaluated, "evaluation", self._timeouts.answer)
         self._rest(trial)
         trial.phases["evaluation"] += evaluated.seconds
         self._record(
@@ -292,7 +332,8 @@ class Block:
     def _finish(self, trial: Trial) -> None:
         self._wake(trial)
         held_bytes = self._gpu.memory_of(trial.process.pid) if self._gpu else None
-        report = trial.process.finish()
+        end = str(self._ends / f"{trial.number}.npz") if self._ends else ""
+        report = trial.process.finish(end)
         ready = trial.ready
         assert ready is not None
         self._record(
@@ -342,7 +383,7 @@ class Block:
     def _wake(self, trial: Trial) -> tuple[float, float]:
         """Wall and CPU seconds that the trial has waited; it runs again."""
         waited = time.perf_counter() - trial.waits_since
-        used = trial.process.cpu_seconds() - trial.cpu_at_wait
+        used = sum(trial.process.cpu_seconds()) - sum(trial.cpu_at_wait)
         trial.process.resume()
         return waited, max(0.0, used)
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
+from uuid import uuid4
 
 import msgspec
-import psutil
 
 from harness import worker
+from harness.execution.family import MARK, CpuSeconds, Family, adopt_orphans
 from harness.worker.wire import (
     Command,
     Failed,
@@ -77,9 +78,13 @@ class WorkerProcess:
     ) -> None:
         self.timeouts = timeouts or Timeouts()
         self.phase = "spawn"
+        self.left_behind: list[str] = []
+        """Processes of the worker's that had to be ended after it."""
         self._log = log
         self._stoppable = stoppable
         self._buffer = b""
+        self._mark = uuid4().hex
+        adopt_orphans()
         self._began = time.perf_counter()
         commands, self._commands = os.pipe()
         self._messages, messages = os.pipe()
@@ -89,7 +94,7 @@ class WorkerProcess:
                 self._process = subprocess.Popen(
                     # Not symlink-resolved: the path is what makes it the environment's interpreter.
                     [str(python), "-I", str(bootstrap), str(commands), str(messages), *script],
-                    env=dict(variables),
+                    env={**variables, MARK: self._mark},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -103,6 +108,7 @@ class WorkerProcess:
         finally:
             os.close(commands)
             os.close(messages)
+        self._family = Family(self._process.pid, self._mark)
         self._stopped = False
 
     def __enter__(self) -> WorkerProcess:
@@ -172,21 +178,17 @@ class WorkerProcess:
         """The worker's, as this process sees it."""
         return self._process.pid
 
-    def cpu_seconds(self) -> float:
-        """User and system CPU time of the worker so far; 0 once it is gone."""
-        try:
-            times = psutil.Process(self._process.pid).cpu_times()
-        except psutil.NoSuchProcess:
-            return 0.0
-        return float(times.user + times.system)
+    def cpu_seconds(self) -> CpuSeconds:
+        """User and system CPU time so far of the worker and of all that it has started."""
+        return self._family.cpu_seconds()
 
-    def finish(self) -> Finished:
-        """The worker has reported and ended by itself.
+    def finish(self, weights: str = "") -> Finished:
+        """The worker has reported and ended by itself; its weights are in the file ``weights``.
 
         Raises:
             WorkerError: as ``ask``, or it did not end with status 0.
         """
-        report = self.ask(Finish(), Finished, "end", self.timeouts.end)
+        report = self.ask(Finish(weights=weights), Finished, "end", self.timeouts.end)
         try:
             status = self._process.wait(self.timeouts.end)
         except subprocess.TimeoutExpired:
@@ -196,10 +198,11 @@ class WorkerProcess:
         return report
 
     def kill(self) -> None:
-        """The worker and its whole process group are gone."""
+        """The worker, its whole process group and all that it has started are gone."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self.left_behind += self._family.end()
         for descriptor in (self._commands, self._messages):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,11 +14,26 @@ from numpy.typing import NDArray
 
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
-from harness.execution.process import Timeouts
+from harness.execution.process import Timeouts, WorkerProcess
+from harness.spec.cells import Cell
 from harness.spec.events import Hashes
-from harness.worker.wire import Prove, Proved, Ready, Train, Trained
+from harness.worker.wire import Job, Prove, Proved, Ready, Sums, Train, Trained
+from impls.definition import Model
 
 PROOF_STEPS = 10
+FEWEST_STEPS = 2
+FEWEST_IN_ONE_CALL = 4
+AFFORDABLE_FLOPS = 5e11
+"""What the oracle computes for a proof in some seconds; large images take more, and fewer steps."""
+
+
+class ProofPlan(NamedTuple):
+    """The steps of a proof."""
+
+    steps: int
+    """Taken one by one."""
+    window_steps: int
+    """Taken in one call after them, as many as a timed window has."""
 
 
 class Proof(NamedTuple):
@@ -29,69 +46,147 @@ class Proof(NamedTuple):
     logits_after_step: NDArray[Any]
     """(B, 10), of the model after one step, in inference mode, on the first batch again."""
     losses: tuple[float | None, ...]
-    """Mean loss of steps 1 to n."""
+    """Mean loss of each step that was taken by itself."""
     hashes: Hashes
+    correct: tuple[int, ...] = ()
+    """Hits of each of them."""
+    window: Sums | None = None
+    """Of the steps that were taken in one call."""
+    end: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    """Weights after all steps of the plan."""
+    last: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    """Weights after the further steps of the oracle, where any were asked for."""
     losses_alone: bool = False
     """Whether that is all there is: a script shows neither logits nor weights."""
 
 
-def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None) -> Proof:
-    """The proof of one cell, from a fresh worker: dropout off, batches of the harness's choice.
+def proof_plan(cell: Cell, model: Model, window_steps: int) -> ProofPlan:
+    """The steps that prove ``cell``, whose timed windows have ``window_steps``.
+
+    Ten and a window; where images are so large that the oracle would take minutes, as many as it
+    can afford, two and four at least.
+    """
+    affordable = int(AFFORDABLE_FLOPS // (cell.recipe.batch_size * model.training_flops()))
+    window = min(window_steps, max(FEWEST_IN_ONE_CALL, affordable - PROOF_STEPS))
+    return ProofPlan(min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window)), window)
+
+
+def proof_job(contender: Contender) -> Job:
+    """The timed trial's job, but that dropout is off: masks can't be matched."""
+    setup = msgspec.structs.replace(contender.job.setup, dropout=False)
+    return msgspec.structs.replace(contender.job, setup=setup, loader=None)
+
+
+def take_proof(
+    contender: Contender, plan: ProofPlan, log: Path, timeouts: Timeouts | None = None
+) -> Proof:
+    """The proof of one cell, from a fresh worker.
 
     Raises:
         WorkerError: the worker failed.
     """
     timeouts = timeouts or Timeouts()
-    batch_size = contender.cell.recipe.proof_batch_size
-    setup = msgspec.structs.replace(contender.job.setup, batch_size=batch_size, dropout=False)
-    # One step of warm-up: whether load_weights makes everything new is part of what is proven.
-    job = msgspec.structs.replace(contender.job, setup=setup, warm_up_steps=0, loader=None)
-    contender = contender._replace(job=job)
     if contender.script:
-        return _proof_of_script(contender, log, timeouts)
-    with (
-        TemporaryDirectory(prefix="levelfield-proof-") as folder,
-        started_worker(contender, log, timeouts) as process,
-    ):
-        output = Path(folder) / "proof.npz"
+        return _proof_of_script(contender, plan, log, timeouts)
+    job = proof_job(contender)
+    with started_worker(contender, log, timeouts) as process:
         process.greet()
         require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
-        command = Prove(batch_size=batch_size, steps=PROOF_STEPS, output=str(output))
-        proved = process.ask(command, Proved, "proof", timeouts.answer)
+        proof = ask_proof(process, prove_command(contender, plan))
         process.finish()
+        return proof
+
+
+def prove_command(contender: Contender, plan: ProofPlan) -> Prove:
+    """The question that ``plan`` amounts to, its output still open."""
+    return Prove(
+        batch_size=contender.job.setup.batch_size,
+        steps=plan.steps,
+        window_steps=plan.window_steps,
+        output="",
+    )
+
+
+def ask_proof(process: WorkerProcess, command: Prove) -> Proof:
+    """What a warm worker answers to ``command``, whose output is chosen here.
+
+    Raises:
+        WorkerError: the worker failed.
+    """
+    with TemporaryDirectory(prefix="levelfield-proof-") as folder:
+        output = Path(folder) / "proof.npz"
+        command = msgspec.structs.replace(command, output=str(output))
+        proved = process.ask(command, Proved, "proof", process.timeouts.answer)
         with np.load(output) as archive:
-            weights = {
-                name.removeprefix("weights/"): archive[name]
-                for name in archive.files
-                if name.startswith("weights/")
-            }
-            return Proof(
-                archive["logits"],
-                weights,
-                archive["logits_after_step"],
-                proved.losses,
-                proved.hashes,
-            )
+            arrays = {name: archive[name] for name in archive.files}
+
+    def under(prefix: str) -> dict[str, NDArray[Any]]:
+        return {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    return Proof(
+        logits=arrays["logits"],
+        weights=under("weights/"),
+        logits_after_step=arrays["logits_after_step"],
+        losses=proved.losses,
+        hashes=proved.hashes,
+        correct=proved.correct,
+        window=proved.window,
+        end=under("end/"),
+        last=under("last/"),
+    )
 
 
-def _proof_of_script(contender: Contender, log: Path, timeouts: Timeouts) -> Proof:
-    """The losses of windows of one step; with the weights and the order that it was given, they are
-    what forward passes, gradients and updates amount to."""
+def _proof_of_script(contender: Contender, plan: ProofPlan, log: Path, timeouts: Timeouts) -> Proof:
+    """The losses of windows of one step, then of one window; with the weights and the order that it
+    was given, they are what forward passes, gradients and updates amount to."""
     with started_worker(contender, log, timeouts) as process:
         ready = process.ask(contender.job, Ready, "import", timeouts.ready)
         require_device(contender.cell, ready)
-        step = Train(lead_in=0, steps=1)
-        trained = [process.ask(step, Trained, "proof", timeouts.answer) for _ in range(PROOF_STEPS)]
+        asked = [Train(lead_in=0, steps=1)] * plan.steps + [
+            Train(lead_in=0, steps=plan.window_steps)
+        ] * (plan.window_steps > 0)
+        trained = [process.ask(train, Trained, "proof", timeouts.answer) for train in asked]
         report = process.finish()
     nothing = np.empty(0)
+    singles, windows = trained[: plan.steps], trained[plan.steps :]
     return Proof(
         logits=nothing,
         weights={},
         logits_after_step=nothing,
         losses=tuple(
-            None if each.loss_sum is None else each.loss_sum / each.trained_examples
-            for each in trained
+            None if one.loss_sum is None else one.loss_sum / one.trained_examples for one in singles
         ),
         hashes=Hashes(data=ready.data_hash, weights=ready.weights_hash, order=report.order_hash),
+        correct=tuple(one.correct for one in singles),
+        window=(
+            Sums(
+                loss_sum=windows[0].loss_sum,
+                correct=windows[0].correct,
+                examples=windows[0].trained_examples,
+            )
+            if windows
+            else None
+        ),
         losses_alone=True,
     )
+
+
+def started_oracle(oracle: Contender, log: Path) -> WorkerProcess:
+    """A worker of the oracle's, built and cold: not even a first step was taken.
+
+    Raises:
+        WorkerError: it failed.
+    """
+    process = started_worker(oracle, log)
+    try:
+        process.greet()
+        job = msgspec.structs.replace(proof_job(oracle), warm_up_steps=None)
+        process.ask(job, Ready, "import", process.timeouts.ready)
+    except BaseException:
+        process.kill()
+        raise
+    return process

@@ -17,7 +17,6 @@ trace. It ends with its input. What it prints elsewhere goes to the log.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from harness.datasets.arrays import array_path, digest_of_folder, digest_of_weights
+from harness.datasets.order import OrderCursor
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.worker.loop import finite
 from harness.worker.readings import cpu_frequency_mhz, system_steal_seconds
@@ -104,8 +104,8 @@ class ScriptProcess(WorkerProcess):
         )
         self._job = job
         self._order = np.load(job.order, mmap_mode="r")
-        self._order_hash = hashlib.sha256()
-        self._epoch = self._taken = self._steps = 0
+        self._cursor = OrderCursor(self._order)
+        self._steps = 0
 
     def greet(self) -> float:
         """0: a script says nothing before its first window."""
@@ -152,13 +152,10 @@ class ScriptProcess(WorkerProcess):
     def _trained(self, command: Train, seconds: float) -> Trained:
         size = self._job.setup.batch_size
         steps = command.lead_in + command.steps
-        # As a worker's loop does: what is left of an epoch and too little for a window is left out.
-        if self._taken + steps * size > self._order.shape[1]:
-            self._epoch, self._taken = (self._epoch + 1) % len(self._order), 0
-        line = f"{self._epoch} {self._taken} {command.lead_in} {command.steps}"
-        indices = self._order[self._epoch][self._taken : self._taken + steps * size]
-        self._order_hash.update(indices.astype("<i8").tobytes())
-        self._taken += steps * size
+        self._cursor.require(steps * size)
+        epoch, first = self._cursor.place
+        line = f"{epoch} {first} {command.lead_in} {command.steps}"
+        self._cursor.take(steps, size)
         first_step = self._steps
         self._steps += steps
         before, steal_seconds = self._counters(), system_steal_seconds()
@@ -195,7 +192,7 @@ class ScriptProcess(WorkerProcess):
         self._commands = -1
         return Finished(
             steps=self._steps,
-            order_hash=self._order_hash.hexdigest(),
+            order_hash=self._cursor.hash,
             peak_memory_bytes=peak_bytes,
         )
 

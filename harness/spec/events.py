@@ -11,6 +11,7 @@ Format history:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -39,15 +40,18 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     """``logits`` of the first batch in inference mode, ``weights`` (running statistics with them),
-    or ``loss`` of a step."""
+    ``loss`` of a step; or, of the steps that were taken in one call, ``window_loss``,
+    ``window_correct`` and ``window_examples``."""
     step: int
     """0: the initial model. Weights of step n are those after it, logits those before it; a loss
-    of step n is that of its batch."""
+    of step n is that of its batch. Steps in one call go by the number of the last."""
     tensor: str = ""
     """Canonical name, for ``weights``."""
     value: float | None
-    """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size); nothing where it is not finite."""
+    """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size), or, of hits and examples, |a−b| ÷ examples;
+    nothing where it is not finite."""
     tolerance: float
+    """What rounding alone may do to it, for this recipe, seed and batch."""
 
 
 class Hashes(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +81,62 @@ class Parity(Event, tag="parity", frozen=True, kw_only=True):
     expected_hashes: Hashes
     losses_alone: bool = False
     """Whether no more than the losses could be seen: of a script that stands by itself."""
+    steps: int = 10
+    """Steps taken one by one."""
+    window_steps: int = 0
+    """Steps taken in one call after them."""
+    trial: int | None = None
+    """The trial in whose worker this was, before it was timed; none: a worker of its own."""
+    precision: str = "float32"
+    """What the cell computed in. ``float64``: the same model code as in the cell's float32, held
+    where float32 can't prove much."""
+
+
+CheckName = Literal[
+    "examples",
+    "loss",
+    "correct",
+    "agreement",
+    "weights",
+    "staging",
+    "staging_time",
+    "lead_in",
+    "left_over",
+    "clock",
+    "cpu_clock",
+    "threads",
+    "waiting",
+    "rate",
+    "evaluation",
+]
+
+
+class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a timed trial had to keep to; of all its windows, the one that comes closest
+    to breaking it or breaks it most."""
+
+    name: CheckName
+    window: int | None = None
+    """Its round; none: of the trial as a whole."""
+    tensor: str = ""
+    """Canonical name, for ``weights``."""
+    seen: float | None
+    """Nothing where it is not a finite number."""
+    lowest: float
+    highest: float
+    """It holds from ``lowest`` to ``highest``, both included."""
+
+
+class Audit(Event, tag="audit", frozen=True, kw_only=True):
+    """A timed trial was held against what it had to compute, and its time was accounted for."""
+
+    trial: int
+    cell: str
+    checks: tuple[AuditCheck, ...]
+    held_steps: int
+    """Steps from the first on whose losses were held against the oracle's."""
+    unmade: tuple[str, ...] = ()
+    """One clause for each check that could not be made, and why."""
 
 
 class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
@@ -173,6 +233,46 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
     """A fixed NumPy matrix product, timed in the harness just before the window."""
     gpu: GpuReading | None = None
     """Of cells on a GPU."""
+    gather_cpu_seconds: float = 0.0
+    """What the worker's own code took to gather the batches on the host. CPU times from here on are
+    of the worker's process, all threads; 0 in records of earlier versions, and of scripts."""
+    stage_cpu_seconds: float = 0.0
+    """What the adapter took to stage them."""
+    lead_in_cpu_seconds: float = 0.0
+    partial_cpu_seconds: float = 0.0
+    read_seconds: float = 0.0
+    """Wall seconds of reading metrics and weights right after the last step."""
+    read_cpu_seconds: float = 0.0
+    read_again_seconds: float = 0.0
+    """The same once more: what reading costs when nothing is left to do."""
+    read_again_cpu_seconds: float = 0.0
+    total_seconds: float = 0.0
+    """Wall seconds from the question for this window to its answer, by the worker's clock."""
+    total_cpu_seconds: float = 0.0
+    """Likewise, CPU seconds."""
+    answer_seconds: float = 0.0
+    """Wall seconds from the question for this window to its answer, by the harness's own clock."""
+    answer_cpu_seconds: float = 0.0
+    """CPU seconds of the worker's process between these, as the kernel tells the harness."""
+    children_cpu_seconds: float = 0.0
+    """Likewise, of all processes that the worker has started."""
+    weights_before: str = ""
+    """Digest of the weights after staging, before the lead-in, as ``Hashes.weights``; empty in
+    records of earlier versions, and of scripts."""
+    weights_after: str = ""
+    """Likewise, after the last step."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch of an evaluation, counted twice."""
+
+    examples: int
+    loss_sum: float | None
+    """As the adapter's ``evaluate`` says, in nats."""
+    correct: int
+    recounted_loss_sum: float | None
+    """As the harness counts from the adapter's ``logits``."""
+    recounted_correct: int
 
 
 class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
@@ -187,6 +287,8 @@ class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
     examples: int
     seconds: float
     stage_seconds: float
+    sample: Sample | None = None
+    """Nothing in records of earlier versions."""
 
 
 class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
@@ -254,6 +356,7 @@ class RunFinished(Event, tag="run_finished", frozen=True, kw_only=True):
 AnyEvent = (
     Header
     | Parity
+    | Audit
     | TrialStarted
     | Window
     | Evaluation

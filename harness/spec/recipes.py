@@ -27,19 +27,6 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     whole: 157 · 64 = 10,048 for 10,000 images. Its test accuracies are too low by that."""
 
 
-class Tolerances(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a cell may be from the float64 oracle."""
-
-    forward: float = 2e-6
-    """Of what one forward pass gives: initial logits, first loss, running statistics after one
-    step. No gradient is in it, so that it stays small where those are not."""
-    step_1: float = 2e-6
-    """Of the weights after one step: one rounding's worth."""
-    steps_2_to_10: float = 1e-5
-    """Of the logits after one step and of the later losses, against an implementation's own
-    formula."""
-
-
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is matched between frameworks."""
 
@@ -54,10 +41,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     published: Published | None = None
     target_accuracy: float | None = None
     """Test accuracy whose time is reported: how soon a framework gets there."""
-    proof_batch_size: int = 32
-    """Examples of each step of a parity proof; few where images are large."""
-    tolerances: Tolerances = Tolerances()
-    """Where they are not the LeNets': ten times what float32 alone does to the oracle."""
+    agreement: float | None = None
+    """How far, as a share of it, the mean loss of a window of training may be from what the other
+    contenders agree on, where the oracle does not go; nothing: trajectories part by themselves."""
     overrides: tuple[str, ...] = ()
     """``field=value`` for each field that this run changed, sorted."""
 

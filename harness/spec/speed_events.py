@@ -11,7 +11,7 @@ from typing import get_args
 
 import msgspec
 
-from harness.spec.events import AnyEvent, Header, Parity
+from harness.spec.events import AnyEvent, Audit, Header, Parity
 
 
 class SpeedTrialStarted(
@@ -54,8 +54,10 @@ class SpeedBlockFinished(
     trials: tuple[int, ...]
 
 
-SpeedEvent = SpeedWindow | SpeedTrialStarted | SpeedTrialFinished | SpeedBlockFinished | Parity
-"""What tells of speed, and of the proof that it is worth comparing."""
+SpeedEvent = (
+    SpeedWindow | SpeedTrialStarted | SpeedTrialFinished | SpeedBlockFinished | Parity | Audit
+)
+"""What tells of speed, and of what shows that it is worth comparing: proofs and audits."""
 
 
 def speed_decoder() -> msgspec.json.Decoder[object]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.arrays import Arrays, rows_at
+from harness.datasets.arrays import Arrays, digest_of_weights, rows_at
+from harness.datasets.order import OrderCursor
+from harness.spec.events import Sample
 from harness.worker.readings import cpu_frequency_mhz, read_counters
 from harness.worker.wire import Evaluated, Train, Trained
 from impls.adapter import LoadingAdapter, Metrics
@@ -30,6 +32,51 @@ def batches(
     return pixels[:, :, np.newaxis], labels[indices].astype(np.int64)
 
 
+class Laps:
+    """Consecutive stretches of time: each begins where the one before it ended."""
+
+    def __init__(self) -> None:
+        self._began = self._at = self._now()
+
+    def lap(self) -> Lap:
+        """What has passed since the last call."""
+        before, self._at = self._at, self._now()
+        return Lap(self._at.seconds - before.seconds, self._at.cpu_seconds - before.cpu_seconds)
+
+    def total(self) -> Lap:
+        """What has passed since the first stretch began."""
+        now = self._now()
+        return Lap(now.seconds - self._began.seconds, now.cpu_seconds - self._began.cpu_seconds)
+
+    @staticmethod
+    def _now() -> Lap:
+        return Lap(time.perf_counter(), time.process_time())
+
+
+class Lap(NamedTuple):
+    """A stretch of time."""
+
+    seconds: float
+    """By the wall clock."""
+    cpu_seconds: float
+    """Of this process, all of its threads, user and system."""
+
+
+class Work(NamedTuple):
+    """The steps of one window, ready to be taken."""
+
+    lead_in: Callable[[], None]
+    timed: Callable[[], None]
+    partial: Callable[[], None] | None
+    """Nothing: there is no partial batch to train."""
+    examples: int
+    """Of the timed steps, by the harness's own count."""
+    steps: int
+    """All of them."""
+    gather_cpu_seconds: float
+    """What the harness took to gather the batches on the host."""
+
+
 class TrainingLoop:
     """Walks one adapter through the batch order; counts steps; hashes what it trained on."""
 
@@ -45,80 +92,117 @@ class TrainingLoop:
         self.adapter = adapter
         self.steps = 0
         self._data = data
-        self._order = order
+        self._cursor = OrderCursor(order)
         self._batch_size = batch_size
-        self._epoch = 0
-        self._taken = 0
-        self._order_hash = hashlib.sha256()
         self._loading = loading
 
     @property
     def order_hash(self) -> str:
         """SHA-256 of the indices trained on so far, int64 little-endian; empty with a loader."""
-        return "" if self._loading else self._order_hash.hexdigest()
+        return "" if self._loading else self._cursor.hash
 
     def window(self, command: Train) -> Trained:
-        """One window has been trained, with its lead-in before and its partial batch after it."""
-        if self._loading:
-            return self._loader_window(command)
-        first_step = self.steps
-        began = time.perf_counter()
-        needed = (command.lead_in + command.steps) * self._batch_size
-        if self._taken + needed > self._order.shape[1]:
-            self._next_epoch()
-        lead_in = self._stage(command.lead_in) if command.lead_in else None
-        timed = self._stage(command.steps)
-        partial_size = (self._order.shape[1] - self._taken) if command.partial else 0
-        partial = self._stage(1, partial_size) if 0 < partial_size < self._batch_size else None
-        self.adapter.synchronize()
-        stage_seconds = time.perf_counter() - began
+        """One window has been trained, with its lead-in before and its partial batch after it.
 
-        lead_in_seconds = self._seconds(lead_in)
-        window = self._timed(lambda: self.adapter.train(timed))
-        partial_seconds = self._seconds(partial)
+        All of its time is accounted for, lap by lap. The weights are read before the first step and
+        after the last, and metrics and weights once more: what the first reading takes longer than
+        the second is work that had been left over.
+        """
+        laps = Laps()
+        first_step = self.steps
+        work = self._loaded(command) if self._loading else self._staged(command)
+        self.adapter.synchronize()
+        stage = laps.lap()
+        weights_before = digest_of_weights(self.adapter.weights())
+        self.adapter.synchronize()
+        laps.lap()
+        lead_in = self._lap_of(work.lead_in, laps)
+        window = self._timed(work.timed)
+        laps.lap()
+        partial = self._lap_of(work.partial, laps) if work.partial else Lap(0.0, 0.0)
         metrics = self.adapter.take_metrics()
+        weights = self.adapter.weights()
+        read = laps.lap()
+        self.adapter.take_metrics()
+        self.adapter.weights()
+        read_again = laps.lap()
+        self.steps += work.steps
+        weights_after = digest_of_weights(weights)
+        total = laps.total()
         return Trained(
             first_step=first_step,
             steps=command.steps,
-            examples=command.steps * self._batch_size,
+            examples=work.examples,
             lead_in_steps=command.lead_in,
-            lead_in_seconds=lead_in_seconds,
-            partial_steps=int(partial is not None),
-            partial_seconds=partial_seconds,
-            stage_seconds=stage_seconds,
+            lead_in_seconds=lead_in.seconds,
+            partial_steps=int(work.partial is not None),
+            partial_seconds=partial.seconds,
+            stage_seconds=stage.seconds,
             loss_sum=finite(metrics.loss_sum),
             correct=metrics.correct,
             trained_examples=metrics.examples,
+            gather_cpu_seconds=work.gather_cpu_seconds,
+            stage_cpu_seconds=stage.cpu_seconds - work.gather_cpu_seconds,
+            lead_in_cpu_seconds=lead_in.cpu_seconds,
+            partial_cpu_seconds=partial.cpu_seconds,
+            read_seconds=read.seconds,
+            read_cpu_seconds=read.cpu_seconds,
+            read_again_seconds=read_again.seconds,
+            read_again_cpu_seconds=read_again.cpu_seconds,
+            total_seconds=total.seconds,
+            total_cpu_seconds=total.cpu_seconds,
+            weights_before=weights_before,
+            weights_after=weights_after,
             **window,
         )
 
-    def _loader_window(self, command: Train) -> Trained:
-        """Likewise on batches that the framework's own loader brings while the clock runs."""
-        first_step = self.steps
-        self.adapter.synchronize()
-        began = time.perf_counter()
-        self.adapter.train_from_loader(command.lead_in)
-        self.adapter.synchronize()
-        lead_in_seconds = time.perf_counter() - began
-        before = self.adapter.take_metrics()
-        window = self._timed(lambda: self.adapter.train_from_loader(command.steps))
-        metrics = self.adapter.take_metrics()
-        self.steps += command.lead_in + command.steps
-        return Trained(
-            first_step=first_step,
-            steps=command.steps,
-            # As counted: a loader's window may hold the partial batch of an epoch.
-            examples=metrics.examples,
-            lead_in_steps=command.lead_in,
-            lead_in_seconds=lead_in_seconds,
-            partial_steps=0,
-            partial_seconds=0.0,
-            stage_seconds=0.0,
-            loss_sum=finite(before.loss_sum + metrics.loss_sum),
-            correct=before.correct + metrics.correct,
-            trained_examples=before.examples + metrics.examples,
-            **window,
+    def _staged(self, command: Train) -> Work:
+        """Steps on batches that lie on the device before any clock starts."""
+        size, gathering = self._batch_size, Stopwatch()
+        self._cursor.require((command.lead_in + command.steps) * size)
+
+        def training(steps: int, size: int) -> Callable[[], None]:
+            if not steps:
+                return lambda: None
+            with gathering:
+                images, labels = self._gathered(self._cursor.take(steps, size))
+            return partial(self.adapter.train, self.adapter.stage(images, labels))
+
+        lead_in = training(command.lead_in, size)
+        timed = training(command.steps, size)
+        left = self._cursor.left if command.partial else 0
+        rest = training(1, left) if 0 < left < size else None
+        return Work(
+            lead_in=lead_in,
+            timed=timed,
+            partial=rest,
+            examples=command.steps * size,
+            steps=command.lead_in + command.steps + int(rest is not None),
+            gather_cpu_seconds=gathering.cpu_seconds,
         )
+
+    def _loaded(self, command: Train) -> Work:
+        """Steps on batches that the framework's own loader brings while the clock runs."""
+        train = self.adapter.train_from_loader
+        return Work(
+            lead_in=partial(train, command.lead_in),
+            timed=partial(train, command.steps),
+            partial=None,
+            examples=self._loader_examples(self.steps + command.lead_in, command.steps),
+            steps=command.lead_in + command.steps,
+            gather_cpu_seconds=0.0,
+        )
+
+    def _loader_examples(self, first: int, steps: int) -> int:
+        """Examples of ``steps`` batches of a loader, from number ``first`` on: an epoch ends with a
+        partial one, and the next begins."""
+        return loader_examples(len(self._data.train_labels), self._batch_size, first, steps)
+
+    def _lap_of(self, work: Callable[[], None], laps: Laps) -> Lap:
+        """What ``work`` has taken, to its very end."""
+        work()
+        self.adapter.synchronize()
+        return laps.lap()
 
     def _timed(self, train: Callable[[], None]) -> dict[str, Any]:
         """What ``train`` took, by every counter; the fields are those of ``Trained``."""
@@ -139,24 +223,30 @@ class TrainingLoop:
             "frequency_mhz": cpu_frequency_mhz(),
         }
 
-    def evaluate(self) -> Evaluated:
-        """The test set has been evaluated, whole, in its own order."""
+    def evaluate(self, sample: int) -> Evaluated:
+        """The test set has been evaluated, whole, in its own order.
+
+        ``sample``: number of a batch that is counted again, from its logits, outside the clock.
+        """
         total = Metrics(0.0, 0, 0)
         stage_seconds = seconds = 0.0
         examples = len(self._data.test_labels)
         size = evaluation_batch(self._data.test_images.shape)
-        for start in range(0, examples, size):
+        starts = range(0, examples, size)
+        recounted: Sample | None = None
+        for number, start in enumerate(starts):
             indices = np.arange(start, min(start + size, examples))[np.newaxis]
             began = time.perf_counter()
-            staged = self.adapter.stage(
-                *batches(self._data.test_images, self._data.test_labels, indices)
-            )
+            images, labels = batches(self._data.test_images, self._data.test_labels, indices)
+            staged = self.adapter.stage(images, labels)
             self.adapter.synchronize()
             staged_at = time.perf_counter()
             part = self.adapter.evaluate(staged)
             self.adapter.synchronize()
             seconds += time.perf_counter() - staged_at
             stage_seconds += staged_at - began
+            if number == sample % len(starts):
+                recounted = recount(self.adapter.logits(images[0]), labels[0], part)
             total = Metrics(
                 total.loss_sum + part.loss_sum,
                 total.correct + part.correct,
@@ -169,47 +259,74 @@ class TrainingLoop:
             examples=total.examples,
             seconds=seconds,
             stage_seconds=stage_seconds,
+            sample=recounted,
         )
 
-    def step_loss(self) -> float | None:
-        """One whole batch has been trained; its mean loss in nats, nothing if it is not finite."""
-        if self._taken + self._batch_size > self._order.shape[1]:
-            self._next_epoch()
-        self._seconds(self._stage(1))
-        metrics = self.adapter.take_metrics()
-        return finite(metrics.loss_sum / metrics.examples)
+    def require(self, steps: int) -> None:
+        """The next ``steps`` whole batches come from one epoch."""
+        self._cursor.require(steps * self._batch_size)
+
+    def train_steps(self, steps: int) -> Metrics:
+        """The next ``steps`` whole batches have been trained in one call; its metrics."""
+        self.require(steps)
+        self.adapter.train(
+            self.adapter.stage(*self._gathered(self._cursor.take(steps, self._batch_size)))
+        )
+        self.adapter.synchronize()
+        self.steps += steps
+        return self.adapter.take_metrics()
 
     def next_images(self) -> NDArray[np.float32]:
         """(B, 1, H, W): the batch that the next step will train on."""
-        indices = self._order[self._epoch][self._taken : self._taken + self._batch_size]
-        images, _ = batches(self._data.train_images, self._data.train_labels, indices[np.newaxis])
+        self._cursor.require(self._batch_size)
+        images, _ = self._gathered(self._cursor.peek(self._batch_size)[np.newaxis])
         first: NDArray[np.float32] = images[0]
         return first
 
-    def _stage(self, steps: int, size: int | None = None) -> Any:
-        """The next ``steps`` batches of ``size`` examples, on the device; the cursor moves on."""
-        count = steps * (size or self._batch_size)
-        indices = self._order[self._epoch][self._taken : self._taken + count]
-        self._taken += count
-        self.steps += steps
-        self._order_hash.update(indices.astype("<i8").tobytes())
-        return self.adapter.stage(
-            *batches(self._data.train_images, self._data.train_labels, indices.reshape(steps, -1))
-        )
+    def _gathered(self, indices: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Canonical arrays of the training examples at ``indices`` (S, B)."""
+        return batches(self._data.train_images, self._data.train_labels, indices)
 
-    def _seconds(self, staged: Any) -> float:
-        """Wall seconds of training on ``staged``; 0 for nothing."""
-        if staged is None:
-            return 0.0
-        self.adapter.synchronize()
-        began = time.perf_counter()
-        self.adapter.train(staged)
-        self.adapter.synchronize()
-        return time.perf_counter() - began
 
-    def _next_epoch(self) -> None:
-        self._epoch = (self._epoch + 1) % len(self._order)
-        self._taken = 0
+class Stopwatch:
+    """Adds up this process's CPU time over all times that it is entered."""
+
+    def __init__(self) -> None:
+        self.cpu_seconds = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.process_time()
+
+    def __exit__(self, *error: object) -> None:
+        self.cpu_seconds += time.process_time() - self._began
+
+
+def loader_examples(train_examples: int, batch_size: int, first: int, steps: int) -> int:
+    """Examples of ``steps`` batches, from number ``first`` (from 0) of an endless loader on.
+
+    Each epoch is whole: ``train_examples`` in batches of ``batch_size``, the last one partial.
+    """
+    per_epoch = -(-train_examples // batch_size)
+
+    def up_to(batch: int) -> int:
+        epochs, within = divmod(batch, per_epoch)
+        return epochs * train_examples + min(within * batch_size, train_examples)
+
+    return up_to(first + steps) - up_to(first)
+
+
+def recount(logits: NDArray[Any], labels: NDArray[np.int64], said: Metrics) -> Sample:
+    """What the adapter ``said`` of a batch beside what its ``logits`` (B, 10) amount to."""
+    values = logits.astype(np.float64)
+    shifted = values - values.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    return Sample(
+        examples=len(labels),
+        loss_sum=finite(said.loss_sum),
+        correct=said.correct,
+        recounted_loss_sum=finite(float(losses.sum())),
+        recounted_correct=int(np.count_nonzero(values.argmax(axis=1) == labels)),
+    )
 
 
 def evaluation_batch(test_images: tuple[int, ...]) -> int:

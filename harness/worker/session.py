@@ -7,17 +7,19 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
-from harness.worker.loop import TrainingLoop, batches, evaluation_batch
+from harness.worker.loop import TrainingLoop, batches, evaluation_batch, finite
 from harness.worker.readings import peak_memory_bytes, thread_settings
 from harness.worker.wire import (
     Describe,
@@ -32,6 +34,7 @@ from harness.worker.wire import (
     Prove,
     Proved,
     Ready,
+    Sums,
     Train,
     decode_command,
     encode,
@@ -52,6 +55,16 @@ def serve(commands: int, messages: int) -> int:
             session.send(Failed(phase=session.phase, reason=reason, detail=detail))
             return 1
     return 0
+
+
+class Start(NamedTuple):
+    """Where a trial begins, and a proof in the same worker too."""
+
+    adapter: LoadingAdapter
+    data: Arrays
+    order: NDArray[np.int32]
+    weights: dict[str, NDArray[Any]]
+    data_hash: str
 
 
 class Session:
@@ -75,7 +88,8 @@ class Session:
         job = decode_command(first)
         if not isinstance(job, Job):
             raise TypeError(f"The first command is {type(job).__name__}, expected Job")
-        adapter, loop, ready = self._build(job)
+        loop, ready = self._build(job)
+        adapter = loop.adapter
         self.send(ready)
         for line in reader:
             command = decode_command(line)
@@ -84,14 +98,16 @@ class Session:
                 self.send(loop.window(command))
             elif isinstance(command, Evaluate):
                 self.phase = "evaluation"
-                self.send(loop.evaluate())
+                self.send(loop.evaluate(command.sample))
             elif isinstance(command, Prove):
                 self.phase = "proof"
-                self.send(prove(adapter, loop, command, ready))
+                self.send(self._prove(command))
             elif isinstance(command, Describe):
                 self.phase = "description"
                 self.send(Described(layers=tuple(adapter.layers())))
             elif isinstance(command, Finish):
+                if command.weights:
+                    write_arrays(command.weights, adapter.weights())
                 self.send(
                     Finished(
                         steps=loop.steps,
@@ -109,14 +125,13 @@ class Session:
         yield
         self._phases[phase] = self._phases.get(phase, 0.0) + time.perf_counter() - began
 
-    def _build(self, job: Job) -> tuple[Adapter, TrainingLoop, Ready]:
+    def _build(self, job: Job) -> tuple[TrainingLoop, Ready]:
         with self._timed("import"):
             adopt("implementation", Path(job.folder))
             module = importlib.import_module("implementation.adapter")
         data = load_arrays(Path(job.data_folder))
         order = np.load(job.order, mmap_mode="r")
-        with np.load(job.weights) as archive:
-            weights = {name: archive[name] for name in archive.files}
+        weights = read_arrays(job.weights)
         with self._timed("build"):
             adapter: LoadingAdapter = module.create(job.setup)
             adapter.load_weights(weights)
@@ -148,7 +163,27 @@ class Session:
             train_examples=len(data.train_labels),
             test_examples=len(data.test_labels),
         )
-        return adapter, loop, ready
+        self._start = Start(adapter, data, order, weights, ready.data_hash)
+        return loop, ready
+
+    def _prove(self, command: Prove) -> Proved:
+        """A proof has been taken from its own beginning, and the trial is back at its own."""
+        adapter, data, order, weights, data_hash = self._start
+        if command.weights:
+            adapter.load_weights(read_arrays(command.weights))
+        else:
+            adapter.load_weights(weights)
+        adapter.synchronize()
+        adapter.take_metrics()
+        hashes = Hashes(data=data_hash, weights=digest_of_weights(adapter.weights()), order="")
+        if command.order:
+            order = np.load(command.order, mmap_mode="r")
+        loop = TrainingLoop(adapter, data, order, command.batch_size)
+        proved = prove(loop, command, hashes)
+        adapter.load_weights(weights)
+        adapter.synchronize()
+        adapter.take_metrics()
+        return proved
 
     def _warm_up(self, adapter: Adapter, job: Job, data: Arrays, steps: int) -> None:
         """Every shape that this trial will meet has been compiled and run."""
@@ -192,17 +227,46 @@ def evaluation_sizes(test_images: tuple[int, ...]) -> set[int]:
     return {min(whole, examples), examples % whole} - {0}
 
 
-def prove(adapter: Adapter, loop: TrainingLoop, command: Prove, ready: Ready) -> Proved:
-    """Logits before and after the first step, weights after it, all losses; arrays in a file."""
+def prove(loop: TrainingLoop, command: Prove, hashes: Hashes) -> Proved:
+    """Logits before and after the first step, weights after it and at the end, all losses; arrays
+    in a file. ``hashes``: those of data and initial weights."""
+    adapter = loop.adapter
     images = loop.next_images()
     arrays = {"logits": adapter.logits(images)}
-    losses = [loop.step_loss()]
+    singles = [loop.train_steps(1)]
     arrays["logits_after_step"] = adapter.logits(images)
     arrays.update({f"weights/{name}": array for name, array in adapter.weights().items()})
-    losses += [loop.step_loss() for _ in range(command.steps - 1)]
-    with Path(command.output).open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy/numpy#23006
+    singles += [loop.train_steps(1) for _ in range(command.steps - 1)]
+    window = None
+    # In one epoch, whether they are taken in one call or not.
+    loop.require(command.window_steps)
+    if command.singly:
+        singles += [loop.train_steps(1) for _ in range(command.window_steps)]
+    elif command.window_steps:
+        window = loop.train_steps(command.window_steps)
+    arrays.update({f"end/{name}": array for name, array in adapter.weights().items()})
+    if command.further_steps:
+        singles += [loop.train_steps(1) for _ in range(command.further_steps)]
+        arrays.update({f"last/{name}": array for name, array in adapter.weights().items()})
+    write_arrays(command.output, arrays)
     return Proved(
-        losses=tuple(losses),
-        hashes=Hashes(data=ready.data_hash, weights=ready.weights_hash, order=loop.order_hash),
+        losses=tuple(finite(each.loss_sum / max(1, each.examples)) for each in singles),
+        correct=tuple(each.correct for each in singles),
+        window=window
+        and Sums(
+            loss_sum=finite(window.loss_sum), correct=window.correct, examples=window.examples
+        ),
+        hashes=msgspec.structs.replace(hashes, order=loop.order_hash),
     )
+
+
+def read_arrays(path: str) -> dict[str, NDArray[Any]]:
+    """Name → array of an ``.npz``."""
+    with np.load(path) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def write_arrays(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """``arrays`` are in an ``.npz`` of exactly that name."""
+    with Path(path).open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy/numpy#23006

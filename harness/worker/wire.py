@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from harness.spec.events import Hashes
+from harness.spec.events import Hashes, Sample
 from impls.adapter import LayerLine, Setup
 
 WARM_UP_STEPS = 5
@@ -57,15 +57,29 @@ class Train(msgspec.Struct, frozen=True, kw_only=True, tag="train"):
 class Evaluate(msgspec.Struct, frozen=True, kw_only=True, tag="evaluate"):
     """Evaluate the test set."""
 
+    sample: int = 0
+    """Number of the batch whose logits are handed over to be counted again."""
+
 
 class Prove(msgspec.Struct, frozen=True, kw_only=True, tag="prove"):
-    """Take ``steps`` steps of ``batch_size`` examples and hand over what parity compares."""
+    """Start anew, take ``steps`` steps one by one and ``window_steps`` more in one call, and hand
+    over what parity compares. Afterwards the trial stands where it stood at its beginning."""
 
     batch_size: int
+    """That of the job; workers of earlier versions ask for it."""
     steps: int
     output: str
-    """Where to write the arrays: an ``.npz`` with ``logits``, ``logits_after_step`` and
-    ``weights/<name>``."""
+    """Where to write the arrays: an ``.npz`` with ``logits``, ``logits_after_step``,
+    ``weights/<name>`` after one step and ``end/<name>`` after all."""
+    window_steps: int = 0
+    singly: bool = False
+    """Whether ``window_steps`` are taken one by one too, each with its loss: of the oracle."""
+    further_steps: int = 0
+    """Steps one by one after all of those; then ``last/<name>`` are the weights after them."""
+    weights: str = ""
+    """Initial weights other than the job's; likewise an ``.npz``."""
+    order: str = ""
+    """A batch order other than the job's; likewise an ``.npy``."""
 
 
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
@@ -74,6 +88,9 @@ class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
 
 class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
     """Report and end."""
+
+    weights: str = ""
+    """Where to write the weights as they are then, an ``.npz`` by name; empty: nowhere."""
 
 
 Command = Job | Train | Evaluate | Prove | Describe | Finish
@@ -124,6 +141,18 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
     steal_seconds: float
     load: float
     frequency_mhz: float | None
+    gather_cpu_seconds: float = 0.0
+    stage_cpu_seconds: float = 0.0
+    lead_in_cpu_seconds: float = 0.0
+    partial_cpu_seconds: float = 0.0
+    read_seconds: float = 0.0
+    read_cpu_seconds: float = 0.0
+    read_again_seconds: float = 0.0
+    read_again_cpu_seconds: float = 0.0
+    total_seconds: float = 0.0
+    total_cpu_seconds: float = 0.0
+    weights_before: str = ""
+    weights_after: str = ""
 
 
 class Evaluated(msgspec.Struct, frozen=True, kw_only=True, tag="evaluated"):
@@ -135,13 +164,27 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True, tag="evaluated"):
     examples: int
     seconds: float
     stage_seconds: float
+    sample: Sample | None = None
+
+
+class Sums(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter's ``take_metrics`` says."""
+
+    loss_sum: float | None
+    correct: int
+    examples: int
 
 
 class Proved(msgspec.Struct, frozen=True, kw_only=True, tag="proved"):
     """The steps of a proof were taken."""
 
     losses: tuple[float | None, ...]
+    """Mean loss of each step that was taken by itself."""
     hashes: Hashes
+    correct: tuple[int, ...] = ()
+    """Hits of each."""
+    window: Sums | None = None
+    """Of the steps that were taken in one call."""
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):

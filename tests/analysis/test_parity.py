@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 
 from harness.analysis.parity import (
+    BLUNT,
+    EXACT,
+    FACTOR,
+    ROUNDINGS,
     Observation,
+    Quantity,
+    Sums,
     cross_deviations,
-    deviations_from_oracle,
+    deviations,
+    held,
+    is_blunt,
     parity_results,
     parity_verdict,
     relative_deviation,
     relative_deviation_of_loss,
+    rounding_envelope,
 )
 from harness.spec.events import Deviation, Hashes, Parity
 
@@ -31,8 +40,8 @@ def observation(scale: float = 1.0) -> Observation:
     )
 
 
-def verified(*deviations: Deviation) -> Parity:
-    return msgspec.structs.replace(parity(cell("alpha")), deviations=deviations)
+def verified(*checks: Deviation) -> Parity:
+    return msgspec.structs.replace(parity(cell("alpha")), deviations=checks)
 
 
 def test_deviation_of_a_loss_is_relative_to_the_second() -> None:
@@ -71,22 +80,75 @@ def test_shapes_are_not_broadcast() -> None:
     assert relative_deviation(np.ones((3, 1)), np.ones(3)) is None
 
 
-def test_all_checks_are_made_at_their_tolerances() -> None:
-    deviations = deviations_from_oracle(observation(1 + 1e-6), observation())
-    assert [(each.check, each.step, each.tensor, each.tolerance) for each in deviations] == [
-        ("logits", 0, "", 2e-6),
-        ("weights", 1, "conv1.weight", 2e-6),
-        ("logits", 2, "", 1e-5),
-        ("loss", 1, "", 2e-6),
-        *(("loss", step, "", 1e-5) for step in range(2, 11)),
+def granted(envelope: float = 2e-7) -> dict[Quantity, float]:
+    return dict.fromkeys(deviations(observation(), observation()), envelope)
+
+
+def test_all_checks_are_made_and_each_is_granted_what_rounding_does_to_it() -> None:
+    envelope = granted() | {Quantity("loss", 3): 5e-6}
+    checks = held(observation(1 + 1e-6), observation(), envelope)
+    assert [(each.check, each.step, each.tensor) for each in checks] == [
+        ("logits", 0, ""),
+        ("weights", 1, "conv1.weight"),
+        ("logits", 2, ""),
+        *(("loss", step, "") for step in range(1, 11)),
     ]
-    assert [each.value for each in deviations] == pytest.approx([1e-6] * 13, rel=1e-6)
-    assert parity_verdict(verified(*deviations)).passed
+    assert [each.tolerance for each in checks if each.step != 3] == [FACTOR * 2e-7] * 12
+    assert [each.tolerance for each in checks if each.step == 3] == [FACTOR * 5e-6]
+    assert [each.value for each in checks] == pytest.approx([1e-6] * 13, rel=1e-6)
+    assert parity_verdict(verified(*checks)).passed
+
+
+def test_several_steps_in_one_call_are_held_with_the_weights_after_them() -> None:
+    weights = {"conv1.weight": np.ones(4)}
+    oracle = observation()._replace(window=Sums(200.0, 30, 100), end=weights)
+    half = oracle._replace(window=Sums(100.0, 15, 50), end={"conv1.weight": np.full(4, 0.9)})
+    proof = msgspec.structs.replace(
+        verified(*held(half, oracle, granted(), window_steps=4)), window_steps=4
+    )
+    assert [each.split(":")[0] for each in parity_verdict(proof).failures] == [
+        "loss of several steps in one call",
+        "hits of several steps in one call",
+        "examples of several steps in one call",
+        "weights conv1.weight after step 14",
+    ]
+    fine = msgspec.structs.replace(
+        proof, deviations=held(oracle, oracle, granted(), window_steps=4)
+    )
+    assert parity_verdict(fine).passed
+    # A proof that took no steps in one call lacks these checks.
+    assert not parity_verdict(msgspec.structs.replace(fine, deviations=fine.deviations[:13])).passed
+
+
+def test_the_envelope_is_the_most_that_rounding_did() -> None:
+    versions = [observation(1 + 1e-6), observation(1 - 3e-6)]
+    envelope = rounding_envelope(observation(), versions)
+    assert list(envelope.values()) == pytest.approx([3e-6] * 13, rel=1e-6)
+    # By chance nothing moved: four roundings all the same.
+    assert set(rounding_envelope(observation(), [observation()]).values()) == {ROUNDINGS}
+
+
+def test_a_later_loss_is_granted_what_an_earlier_one_is() -> None:
+    moved = observation()._replace(losses=[LOSSES[0], LOSSES[1] * (1 + 1e-4), *LOSSES[2:]])
+    envelope = rounding_envelope(observation(), [moved])
+    assert envelope[Quantity("loss", 1)] == ROUNDINGS
+    assert envelope[Quantity("loss", 9)] == pytest.approx(1e-4)
+
+
+def test_where_rounding_moves_much_float32_is_blunt() -> None:
+    assert not is_blunt(granted(BLUNT / 2))
+    assert is_blunt(granted(BLUNT / 2) | {Quantity("weights", 1, "conv1.weight"): 2 * BLUNT})
+
+
+def test_float64_is_granted_no_envelope() -> None:
+    checks = held(observation(1 + 1e-8), observation(), {})
+    assert {each.tolerance for each in checks} == {EXACT}
+    assert not parity_verdict(verified(*checks)).passed
 
 
 def test_a_tensor_that_one_side_lacks_fails() -> None:
     renamed = observation()._replace(weights={"other": np.ones(3)})
-    result = parity_verdict(verified(*deviations_from_oracle(renamed, observation())))
+    result = parity_verdict(verified(*held(renamed, observation(), granted())))
     assert [each.split(":")[0] for each in result.failures] == [
         "weights conv1.weight after step 1",
         "weights other after step 1",
@@ -95,7 +157,7 @@ def test_a_tensor_that_one_side_lacks_fails() -> None:
 
 def test_a_loss_that_is_missing_fails() -> None:
     short = observation()._replace(losses=LOSSES[:9])
-    result = parity_verdict(verified(*deviations_from_oracle(short, observation())))
+    result = parity_verdict(verified(*held(short, observation(), granted())))
     assert result.failures == ("loss at step 10: not a finite number, or of another shape",)
     assert result.worst_at_steps_2_to_10 and result.worst_at_steps_2_to_10.step == 10
 
@@ -103,35 +165,14 @@ def test_a_loss_that_is_missing_fails() -> None:
 def test_running_statistics_that_inference_does_not_use_fail() -> None:
     """Equal statistics prove nothing where the model evaluates with others."""
     batch_statistics = observation()._replace(logits_after_step=observation().logits)
-    result = parity_verdict(verified(*deviations_from_oracle(batch_statistics, observation())))
+    result = parity_verdict(verified(*held(batch_statistics, observation(), granted())))
     assert [each.split(":")[0] for each in result.failures] == ["logits before step 2"]
 
 
-def test_a_recipe_has_its_own_tolerances() -> None:
-    cell_, oracle = observation(1 + 3e-5), observation()
-    of_lenets = deviations_from_oracle(cell_, oracle)
-    assert not parity_verdict(verified(*of_lenets)).passed
-    wider = deviations_from_oracle(
-        cell_,
-        oracle,
-        forward_tolerance=6e-5,
-        first_step_tolerance=4e-5,
-        later_steps_tolerance=5e-5,
-    )
-    assert {(each.check, each.step): each.tolerance for each in wider[:5]} == {
-        ("logits", 0): 6e-5,
-        ("weights", 1): 4e-5,
-        ("logits", 2): 5e-5,
-        ("loss", 1): 6e-5,
-        ("loss", 2): 5e-5,
-    }
-    assert parity_verdict(verified(*wider)).passed
-
-
 def test_no_tolerance_at_all_is_told_without_a_ratio() -> None:
-    nothing = deviations_from_oracle(observation(1 + 1e-6), observation(), forward_tolerance=0)
-    result = parity_verdict(verified(*nothing))
-    assert result.failures[0].endswith("off by 1.0e-06, and nothing is tolerated")
+    nothing = Deviation(check="logits", step=0, value=1e-6, tolerance=0)
+    result = parity_verdict(verified(nothing))
+    assert result.failures[-1].endswith("off by 1.0e-06, and nothing is tolerated")
 
 
 def test_a_wrong_epsilon_is_named_with_step_and_size() -> None:

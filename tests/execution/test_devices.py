@@ -10,7 +10,7 @@ import pytest
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.devices import device_inside, require_device
 from harness.execution.process import WorkerError
-from harness.execution.proof import take_proof
+from harness.execution.proof import ProofPlan, take_proof
 from harness.spec.events import AnyEvent, BlockFinished, Failure, TrialFinished, Window
 from harness.worker.wire import Ready
 
@@ -120,4 +120,4 @@ def test_an_adapter_from_before_results_were_asked_for_is_measured_on_the_cpu(co
 
 def test_nothing_is_proved_of_another_device_either(contender, tmp_path):
     with pytest.raises(WorkerError, match="expected both on gpu:0"):
-        take_proof(contender("falls_back", device="gpu"), tmp_path / "log")
+        take_proof(contender("falls_back", device="gpu"), ProofPlan(2, 2), tmp_path / "log")

@@ -12,7 +12,7 @@ from harness.spec.events import (
     GpuReading,
     Hashes,
 )
-from harness.spec.recipes import Published, Recipe, Tolerances
+from harness.spec.recipes import Published, Recipe
 from impls.adapter import Adam, Sgd
 
 PUBLISHED = Published(
@@ -52,7 +52,6 @@ ADAM_64 = msgspec.structs.replace(
         test_accuracy=(0.7991, 0.8552, 0.8576, 0.8746, 0.8744),
         whole_batches_of=64,
     ),
-    tolerances=Tolerances(step_1=3e-6, steps_2_to_10=4e-5),
 )
 VERSIONS = {"pytorch": "2.14.1", "gluon": "1.9.1", "keras": "3.15.1"}
 TITLES = {"pytorch": "PyTorch", "gluon": "MXNet Gluon", "keras": "Keras (TensorFlow)"}

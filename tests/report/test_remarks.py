@@ -12,7 +12,6 @@ from harness.report.page import Section, Table, said_once
 from harness.report.remarks import noise_remark
 from harness.report.view import page_of
 from harness.spec.events import Run
-from harness.spec.recipes import Tolerances
 
 
 def test_the_noise_is_told_and_held_against_what_is_claimed(tell: Callable[..., Run]) -> None:
@@ -64,9 +63,6 @@ def test_a_note_is_said_once_in_a_section() -> None:
 def test_a_check_that_lets_everything_through_proves_nothing(
     tell: Callable[..., Run], recipes: dict[str, Any]
 ) -> None:
-    deep = msgspec.structs.replace(
-        recipes["sgd"], tolerances=Tolerances(step_1=0.3, steps_2_to_10=8.0)
-    )
-    said = "Of the losses of steps 2–10 nothing is proven here: a tolerance near 1"
-    assert said in markdown(page_of(tell(recipes=(deep,), blocks=0)))
-    assert "nothing is proven here" not in markdown(page_of(tell(blocks=0)))
+    said = "nothing is proven of them in float32, and float64 was not to be had for PyTorch"
+    assert said in markdown(page_of(tell(blunt=True, blocks=0)))
+    assert "nothing is proven" not in markdown(page_of(tell(blocks=0)))

@@ -11,7 +11,7 @@ from harness.datasets.arrays import Arrays, digest_of_order
 from harness.datasets.order import batch_order
 from harness.datasets.weights import initial_weights
 from harness.spec.recipes import read_models
-from harness.worker.loop import TrainingLoop, batches, finite
+from harness.worker.loop import TrainingLoop, batches, finite, loader_examples
 from harness.worker.readings import peak_memory_bytes, read_counters
 from harness.worker.session import evaluation_sizes
 from harness.worker.wire import Train
@@ -98,7 +98,7 @@ def test_a_loaders_window_counts_what_the_loader_brought(data, setup, weights):
     second = loop.window(Train(lead_in=1, steps=2))
     assert (first.first_step, first.examples, first.trained_examples) == (0, 16, 32)
     assert (second.first_step, second.examples, second.trained_examples) == (4, 13, 21)
-    assert (first.stage_seconds, loop.steps, loop.order_hash) == (0.0, 7, "")
+    assert (first.gather_cpu_seconds, loop.steps, loop.order_hash) == (0.0, 7, "")
 
 
 def test_a_window_that_does_not_fit_starts_the_next_epoch(loop):
@@ -117,20 +117,66 @@ def test_order_is_wrapped_when_all_epochs_are_used(loop):
 
 def test_evaluation_covers_the_test_set_and_leaves_no_trace(loop):
     before = loop.adapter.weights()
-    evaluated = loop.evaluate()
+    evaluated = loop.evaluate(sample=7)
     assert evaluated.examples == 12
     assert 0 <= evaluated.correct <= 12
     assert evaluated.step == 0
     after = loop.adapter.weights()
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert loop.adapter.take_metrics().examples == 0
+    assert evaluated.sample.examples == 12
+    assert evaluated.sample.recounted_correct == evaluated.correct
+    assert evaluated.sample.recounted_loss_sum == pytest.approx(evaluated.loss_sum)
+
+
+def test_all_of_a_windows_time_is_accounted_for(loop):
+    first = loop.window(Train(lead_in=1, steps=2))
+    second = loop.window(Train(lead_in=0, steps=2, partial=True))
+    for window in (first, second):
+        told = (
+            window.gather_cpu_seconds + window.stage_cpu_seconds + window.lead_in_cpu_seconds
+            + window.cpu_seconds + window.partial_cpu_seconds + window.read_cpu_seconds
+            + window.read_again_cpu_seconds
+        )  # fmt: skip
+        assert 0 < told <= window.total_cpu_seconds * 1.01
+        assert window.wall_seconds < window.total_seconds
+    assert second.weights_before == first.weights_after != first.weights_before
+
+
+class Postponing(ReferenceAdapter):
+    """Trains only when it is asked for its metrics."""
+
+    def train(self, batches):
+        self.queue = [*getattr(self, "queue", ()), *batches]
+
+    def take_metrics(self):
+        queue, self.queue = getattr(self, "queue", ()), ()
+        super().train(queue)
+        return super().take_metrics()
+
+
+def test_work_that_was_put_off_shows_when_metrics_are_read(data, setup, weights):
+    adapter = Postponing(setup)
+    adapter.load_weights(weights)
+    loop = TrainingLoop(adapter, data, batch_order(0, 2, EXAMPLES), BATCH)
+    window = loop.window(Train(lead_in=0, steps=5))
+    assert window.read_cpu_seconds > 10 * window.read_again_cpu_seconds
+    assert window.read_cpu_seconds > 10 * window.cpu_seconds
+
+
+@pytest.mark.parametrize(
+    ("first", "steps", "examples"), [(0, 5, 40), (0, 6, 45), (5, 2, 13), (6, 6, 45), (11, 1, 5)]
+)
+def test_a_loaders_epochs_are_whole(first, steps, examples):
+    assert loader_examples(EXAMPLES, BATCH, first, steps) == examples
 
 
 def test_losses_of_single_steps_are_those_of_the_window(loop, data):
     assert loop.next_images().shape == (BATCH, 1, 28, 28)
-    single = [loop.step_loss() for _ in range(3)]
-    assert all(loss is not None and loss > 0 for loss in single)
-    assert loop.steps == 3
+    single = [loop.train_steps(1) for _ in range(3)]
+    assert all(each.loss_sum > 0 and each.examples == BATCH for each in single)
+    assert loop.train_steps(2).examples == 2 * BATCH
+    assert loop.steps == 5
 
 
 @pytest.mark.parametrize(

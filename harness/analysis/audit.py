@@ -1,0 +1,413 @@
+"""Whether a timed trial computed what it had to, within the time that it said.
+
+A proof shows that a worker *can* compute the recipe. An audit looks at the very windows whose rates
+are compared: what they trained on, what came out of it, and where all of the time went. CPU time is
+judged rather than wall time wherever one will do, so that a busy machine fails nobody. Each limit
+says what it lets through; what honest implementations were seen to need stands in
+``docs/methodology.md``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.parity import FACTOR, ROUNDINGS, WIDEST, ParityResult, parity_results
+from harness.analysis.trials import Trial
+from harness.spec.cells import Cell
+from harness.spec.events import Audit, AuditCheck, CheckName, Run, Window
+
+AUDITED_HITS = 5
+"""Hits of a window that may differ beside what rounding does: near ties of two logits."""
+STAGED_TIMES_GATHERED = 10
+"""Staging copies what gathering has copied, a few times over; it does not train."""
+LEAD_IN_TIMES_WINDOW = 3
+"""A step of the lead-in may take so many times the CPU time of a timed step: caches are cold."""
+LEFT_OVER_SHARE = 0.05
+"""Of a window's time that may be left to do when its metrics are read."""
+UNCOUNTED_SHARE = 0.10
+"""Of the time between question and answer that a worker's own clock may not account for."""
+THREADS_SHARE = 0.25
+"""CPU time beyond the cell's threads: a main thread that hands out work while others compute it."""
+WAITING_SHARE = 0.05
+"""Of the time for which a worker waits that it may use a CPU: it is stopped meanwhile."""
+IMPOSSIBLE_TIMES = 4
+"""A machine's peak is measured with a matrix product in NumPy, whose kernels may be of an older
+processor's instruction set (2 times), and a convolution by Winograd takes 2.25 times fewer
+multiplications than are counted (Lavin and Gray, 2016, section 4.1)."""
+RECOUNTED_HITS = 2
+"""Of a batch of an evaluation: near ties between a compiled forward pass and another."""
+SLACK_SECONDS = 0.1
+"""Of a window: what a call costs however little it does, and the clocks' own grain."""
+
+
+class Expectation(NamedTuple):
+    """What the oracle computed of the same recipe, seed and batches; see ``Trajectory``."""
+
+    losses: NDArray[np.float64]
+    """(N,): mean loss of each step's batch, in nats."""
+    correct: NDArray[np.int64]
+    """(N,): hits of each step's batch."""
+    rounded_losses: NDArray[np.float64]
+    """(V, N): the same with the oracle's rounding moved, V times."""
+    rounded_correct: NDArray[np.int64]
+    """(V, N)."""
+
+
+class Conditions(NamedTuple):
+    """What an audit has to know of a cell and its machine."""
+
+    cell: Cell
+    train_examples: int
+    test_examples: int
+    initial_weights: str
+    """Digest, as ``Hashes.weights``."""
+    flops_per_example: int
+    """Of one training step, as ``impls.costs`` counts them."""
+    peak_flops: float | None
+    """Of the machine's CPUs, in float32, per second; nothing on a GPU."""
+    agreement: float | None = None
+    """How far the mean loss of a window may be from the other contenders' median where the oracle
+    did not go, as a share of it; nothing: it is not held."""
+    dropout: bool = False
+    """Whether training is random, so that no loss can be foretold."""
+
+
+class Findings(NamedTuple):
+    """What an audit has looked at; see ``Audit``."""
+
+    checks: tuple[AuditCheck, ...]
+    held_steps: int
+    unmade: tuple[str, ...]
+
+
+def audit_trial(
+    trial: Trial,
+    conditions: Conditions,
+    expectation: Expectation | None,
+    end: Mapping[str, tuple[float | None, float]],
+    others: Sequence[Trial] = (),
+) -> Findings:
+    """Every check of a finished trial.
+
+    Args:
+        trial: Its events.
+        conditions: Of its cell.
+        expectation: The oracle's; none: it was not computed.
+        end: Tensor → how far it was from the oracle's after the last step, and what it is granted;
+            empty: not looked at.
+        others: The block's other trials, of other cells.
+    """
+    windows = trial.windows
+    steps = 0 if expectation is None or conditions.dropout else len(expectation.losses)
+    held = [window for window in windows if _last_step(window) <= steps]
+    checks = [*_examples(windows, conditions)]
+    if expectation is not None:
+        checks += _trajectory(held, expectation, conditions.cell.recipe.batch_size)
+    checks += _weights(end)
+    checks += _agreement([one for one in windows if one not in held], conditions, others)
+    checks += _accounts(windows, conditions)
+    checks += _rate(windows, conditions)
+    checks += _evaluations(trial, conditions)
+    unmade = tuple(_unmade(windows, held, conditions))
+    return Findings(tuple(checks), max(map(_last_step, held), default=0), unmade)
+
+
+def held_results(run: Run) -> tuple[ParityResult, ...]:
+    """Every time that a cell was held against what it has to compute: all proofs, all audits."""
+    return (*parity_results(run), *audit_results(run))
+
+
+def audit_results(run: Run) -> tuple[ParityResult, ...]:
+    """One result for each audited trial: whether all of its checks held, and which did not."""
+    return tuple(audit_verdict(event) for event in run.events if isinstance(event, Audit))
+
+
+def audit_verdict(audit: Audit) -> ParityResult:
+    """Whether every check of a trial held."""
+    failures = tuple(clause(check) for check in audit.checks if not holds(check))
+    return ParityResult(
+        cell=audit.cell,
+        passed=not failures,
+        failures=tuple(f"audit of trial {audit.trial}: {failure}" for failure in failures),
+        worst_at_step_1=None,
+        worst_at_steps_2_to_10=None,
+        audit=True,
+    )
+
+
+def holds(check: AuditCheck) -> bool:
+    """Whether what was seen lies where it has to."""
+    return check.seen is not None and check.lowest <= check.seen <= check.highest
+
+
+WORDS: dict[CheckName, str] = {
+    "examples": "examples trained",
+    "loss": "mean loss",
+    "correct": "share of hits",
+    "agreement": "mean loss (the other contenders agree on another)",
+    "weights": "deviation from the oracle's weights after the last step",
+    "staging": "windows before which staging changed the weights",
+    "staging_time": "CPU seconds of staging",
+    "lead_in": "CPU seconds of a lead-in, whose steps take more than timed ones",
+    "left_over": "seconds of work left over when metrics and weights were read",
+    "clock": "seconds between question and answer that the worker's clock lacks",
+    "cpu_clock": "CPU seconds between question and answer that the worker does not account for",
+    "threads": "threads used, as CPU time ÷ wall time",
+    "waiting": "CPU seconds used while it should wait",
+    "rate": "examples a second, by the measured peak of this machine",
+    "evaluation": "hits that evaluate and logits disagree about, or examples not evaluated",
+}
+"""Check → what is seen, as a noun."""
+
+
+def clause(check: AuditCheck) -> str:
+    """What was seen where, and what was expected: ``window 3, mean loss: 2.29, expected 2.31``."""
+    place = "" if check.window is None else f"window {check.window}, "
+    what = WORDS[check.name] + (f" ({check.tensor})" if check.tensor else "")
+    seen = "not a finite number" if check.seen is None else _shown(check.seen)
+    if check.lowest == check.highest:
+        expected = _shown(check.highest)
+    elif check.lowest <= 0:
+        expected = f"at most {_shown(check.highest)}"
+    else:
+        expected = f"{_shown(check.lowest)} to {_shown(check.highest)}"
+    return f"{place}{what}: {seen}, expected {expected}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:.7g}"
+
+
+def _last_step(window: Window) -> int:
+    return window.first_step + window.lead_in_steps + window.steps + window.partial_steps
+
+
+def _examples(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCheck]:
+    """What each window trained on, by the metrics that the adapter counts."""
+    cell = conditions.cell
+    size, examples = cell.recipe.batch_size, conditions.train_examples
+    checks = []
+    for window in windows:
+        steps = window.lead_in_steps + window.steps
+        planned = steps * size + window.partial_steps * (examples % size)
+        if cell.input != "resident":
+            planned = _loader_examples(examples, size, window.first_step, steps)
+        checks.append(_check("examples", window.trained_examples, planned, planned, window.round))
+    yield from _worst(checks)
+
+
+def _loader_examples(examples: int, size: int, first: int, steps: int) -> int:
+    """Examples of ``steps`` batches, from number ``first`` of an endless loader on."""
+    per_epoch = -(-examples // size)
+    ends = (divmod(batch, per_epoch) for batch in (first, first + steps))
+    before, after = (epochs * examples + min(rest * size, examples) for epochs, rest in ends)
+    return after - before
+
+
+def _trajectory(
+    windows: Sequence[Window], expectation: Expectation, batch_size: int
+) -> Iterator[AuditCheck]:
+    """Loss and hits of each window against the oracle's on the same batches."""
+    losses, hits, moved, changed = [], [], ROUNDINGS, 0.0
+    for window in windows:
+        steps = slice(window.first_step, _last_step(window))
+        examples = batch_size * (steps.stop - steps.start)
+        mean = float(expectation.losses[steps].mean())
+        rounded = expectation.rounded_losses[:, steps].mean(axis=1)
+        # Rounding adds up: a window is granted at least what those before it were.
+        moved = max(moved, float(np.abs(rounded - mean).max(initial=0.0)) / mean)
+        tolerance = mean * min(WIDEST, FACTOR * moved)
+        seen = _quotient(window.loss_sum, window.trained_examples)
+        losses.append(_check("loss", seen, mean - tolerance, mean + tolerance, window.round))
+        share = float(expectation.correct[steps].sum()) / examples
+        others = expectation.rounded_correct[:, steps].sum(axis=1) / examples
+        changed = max(changed, float(np.abs(others - share).max(initial=0.0)))
+        tolerance = FACTOR * changed + AUDITED_HITS / examples
+        seen = _quotient(window.correct, window.trained_examples)
+        hits.append(_check("correct", seen, share - tolerance, share + tolerance, window.round))
+    yield from _worst(losses)
+    yield from _worst(hits)
+
+
+def _weights(end: Mapping[str, tuple[float | None, float]]) -> Iterator[AuditCheck]:
+    """Each tensor by itself; the one that takes most of what it is granted."""
+    yield from _worst(
+        [
+            AuditCheck(name="weights", tensor=name, seen=value, lowest=0.0, highest=tolerance)
+            for name, (value, tolerance) in end.items()
+        ]
+    )
+
+
+def _agreement(
+    windows: Sequence[Window], conditions: Conditions, others: Sequence[Trial]
+) -> Iterator[AuditCheck]:
+    """Where the oracle did not go, the median of all contenders stands for it."""
+    if conditions.agreement is None or conditions.dropout or not others:
+        return
+    if conditions.cell.input != "resident":
+        return
+    known: dict[tuple[int, int], list[float]] = {}
+    for other in others:
+        for window in other.windows:
+            loss = _quotient(window.loss_sum, window.trained_examples)
+            if loss is not None:
+                known.setdefault((window.first_step, _last_step(window)), []).append(loss)
+    checks = []
+    for window in windows:
+        losses = known.get((window.first_step, _last_step(window)), [])
+        seen = _quotient(window.loss_sum, window.trained_examples)
+        if losses:
+            middle = median([*losses, *([] if seen is None else [seen])])
+            off = conditions.agreement * middle
+            checks.append(_check("agreement", seen, middle - off, middle + off, window.round))
+    yield from _worst(checks)
+
+
+def _accounts(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCheck]:
+    """Where all of the time went; scripts and workers of earlier versions don't say."""
+    windows = [window for window in windows if window.weights_before]
+    if not windows:
+        return
+    count, cell = len(windows), conditions.cell
+    before = (conditions.initial_weights, *(window.weights_after for window in windows))
+    moved = [
+        window
+        for window, weights in zip(windows, before, strict=False)
+        if window.weights_before != weights
+    ]
+    yield _check("staging", len(moved), 0, 0, moved[0].round if moved else None)
+    slack = SLACK_SECONDS * count
+    cpu_seconds = _sum(window.cpu_seconds for window in windows)
+    if cell.input == "resident":
+        gathered = _sum(window.gather_cpu_seconds for window in windows)
+        staged = _sum(window.stage_cpu_seconds for window in windows)
+        yield _check("staging_time", staged, 0, STAGED_TIMES_GATHERED * gathered + slack)
+        lead_in = median(window.lead_in_cpu_seconds for window in windows)
+        usual = median(
+            window.cpu_seconds / window.steps * window.lead_in_steps for window in windows
+        )
+        yield _check("lead_in", lead_in, 0, LEAD_IN_TIMES_WINDOW * usual + SLACK_SECONDS)
+    yield from _left_over(windows, cell)
+    asked = _sum(window.answer_seconds for window in windows)
+    lacking = asked - _sum(window.total_seconds for window in windows)
+    yield _check("clock", lacking, -slack, UNCOUNTED_SHARE * asked + slack)
+    asked = _sum(window.answer_cpu_seconds for window in windows)
+    lacking = asked - _sum(window.total_cpu_seconds for window in windows)
+    yield _check("cpu_clock", lacking, -slack, UNCOUNTED_SHARE * asked + slack / 2)
+    yield from _threads(windows, cell, cpu_seconds)
+    if cell.device == "cpu":
+        waited = _sum(window.waiting_seconds for window in windows)
+        used = _sum(window.waiting_cpu_seconds for window in windows)
+        yield _check("waiting", used, 0, WAITING_SHARE * waited + slack)
+
+
+def _left_over(windows: Sequence[Window], cell: Cell) -> Iterator[AuditCheck]:
+    """What the first reading took longer than the second. On a GPU a process waits without using
+    CPU time, so there the wall clock is asked."""
+    if cell.device == "cpu":
+        found = _sum(w.read_cpu_seconds - w.read_again_cpu_seconds for w in windows)
+        allowed = LEFT_OVER_SHARE * _sum(window.cpu_seconds for window in windows)
+    else:
+        found = _sum(w.read_seconds - w.read_again_seconds for w in windows)
+        allowed = LEFT_OVER_SHARE * _sum(window.wall_seconds for window in windows)
+    yield _check("left_over", max(0.0, found), 0, allowed + SLACK_SECONDS / 5 * len(windows))
+
+
+def _threads(windows: Sequence[Window], cell: Cell, cpu_seconds: float) -> Iterator[AuditCheck]:
+    """CPU time of all that the worker has started, for each second of its windows."""
+    children = _sum(window.children_cpu_seconds for window in windows)
+    seconds = _sum(window.wall_seconds for window in windows)
+    if cell.input != "resident":
+        # A loader's processes also work between windows, and all of that was counted.
+        cpu_seconds = _sum(window.total_cpu_seconds for window in windows)
+        seconds = _sum(window.answer_seconds for window in windows)
+    threads = cell.threads + cell.loader_workers
+    slack = SLACK_SECONDS * len(windows) / seconds if seconds > 0 else 0.0
+    seen = _quotient(cpu_seconds + children, seconds)
+    yield _check("threads", seen, 0, threads * (1 + THREADS_SHARE) + slack)
+
+
+def _rate(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCheck]:
+    """No machine computes faster than it can."""
+    if conditions.peak_flops is None or not conditions.flops_per_example:
+        return
+    highest = IMPOSSIBLE_TIMES * conditions.peak_flops / conditions.flops_per_example
+    yield from _worst(
+        [
+            _check(
+                "rate", _quotient(window.examples, window.wall_seconds), 0, highest, window.round
+            )
+            for window in windows
+        ]
+    )
+
+
+def _evaluations(trial: Trial, conditions: Conditions) -> Iterator[AuditCheck]:
+    """The test set was evaluated, whole, and one batch of it was counted again."""
+    checks = []
+    for evaluation in trial.evaluations:
+        missing = abs(conditions.test_examples - evaluation.examples)
+        checks.append(_check("evaluation", missing, 0, 0))
+        sample = evaluation.sample
+        if sample is not None:
+            differing = abs(sample.correct - sample.recounted_correct)
+            checks.append(_check("evaluation", differing, 0, RECOUNTED_HITS))
+    yield from _worst(checks)
+
+
+def _unmade(
+    windows: Sequence[Window], held: Sequence[Window], conditions: Conditions
+) -> Iterator[str]:
+    if conditions.dropout:
+        yield "no loss can be foretold: dropout is random"
+    elif conditions.cell.input != "resident":
+        yield "no loss was foretold: the loader chose the order"
+    elif len(held) < len(windows) and conditions.agreement is None:
+        yield (
+            f"losses of {len(windows) - len(held)} of {len(windows)} windows were held against "
+            "nothing: the oracle did not go so far"
+        )
+    if not all(window.weights_before for window in windows):
+        yield "its time was not accounted for: it does not say where it went"
+
+
+def _check(
+    name: CheckName,
+    seen: float | None,
+    lowest: float,
+    highest: float,
+    window: int | None = None,
+) -> AuditCheck:
+    finite = seen is not None and math.isfinite(seen)
+    return AuditCheck(
+        name=name, window=window, seen=seen if finite else None, lowest=lowest, highest=highest
+    )
+
+
+def _worst(checks: Sequence[AuditCheck]) -> Iterator[AuditCheck]:
+    """The check that is closest to its limits, or furthest beyond; nothing of nothing."""
+
+    def excess(check: AuditCheck) -> float:
+        if check.seen is None:
+            return math.inf
+        beyond = max(check.lowest - check.seen, check.seen - check.highest)
+        width = check.highest - check.lowest
+        return beyond / width if width > 0 else (math.inf if beyond > 0 else -1.0)
+
+    if checks:
+        yield max(checks, key=excess)
+
+
+def _quotient(value: float | None, by: float) -> float | None:
+    return value / by if value is not None and by else None
+
+
+def _sum(values: Iterable[float]) -> float:
+    return math.fsum(values)

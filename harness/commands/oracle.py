@@ -1,0 +1,273 @@
+"""What the oracle computes for a cell, and what rounding does to it: computed once, and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.parity import Observation, Quantity, Sums, deviations, rounding_envelope
+from harness.datasets.arrays import digest_of_weights
+from harness.execution.block import Contender
+from harness.execution.process import WorkerError
+from harness.execution.proof import (
+    Proof,
+    ProofPlan,
+    ask_proof,
+    proof_job,
+    prove_command,
+    started_oracle,
+)
+from harness.paths import user_cache
+from harness.worker.wire import Prove
+from impls.adapter import Adam, Setup, Sgd
+
+ROUNDED_MODES = ("float32", "float32-one-by-one", "shaken-1", "shaken-2")
+"""Modes of the oracle that show what rounding does to it."""
+FEWER_ROUNDED_MODES = ROUNDED_MODES[:3]
+"""Of models that are dear to compute."""
+KEPT_BYTES = 64 * 2**20
+"""Larger answers are not kept on disk: they are the weights of models with tens of millions."""
+
+
+class Trajectory(NamedTuple):
+    """What the oracle computes of a recipe from one seed: for a proof, and step by step on."""
+
+    observation: Observation
+    """For the proof: single steps, then a window."""
+    envelope: Mapping[Quantity, float]
+    """How far rounding moves each quantity of it."""
+    losses: NDArray[np.float64]
+    """(N,): mean loss of each step's batch, in nats."""
+    correct: NDArray[np.int64]
+    """(N,): hits of each step's batch."""
+    rounded_losses: NDArray[np.float64]
+    """(V, N): the same in each of the rounded modes."""
+    rounded_correct: NDArray[np.int64]
+    """(V, N)."""
+    last: Mapping[str, NDArray[Any]]
+    """Weights after step N."""
+    last_envelope: Mapping[str, float]
+    """How far rounding moves each of them."""
+
+
+class Oracle:
+    """Answers what a cell has to compute; what was once computed is found again on disk."""
+
+    def __init__(self, logs: Path, cache: Path | None = None) -> None:
+        """``logs``: folder for what its workers print. ``cache``: where answers are kept."""
+        self._logs = logs
+        self._cache = user_cache() / "oracle"
+        self._numbers = itertools.count()
+        self._known: dict[str, Trajectory] = {}
+
+    def trajectory(
+        self, oracle: Contender, plan: ProofPlan, further_steps: int, data_hash: str, code: str
+    ) -> Trajectory:
+        """What ``oracle`` computes in the steps of ``plan`` and ``further_steps`` more.
+
+        ``data_hash``: the dataset's; ``code``: a digest of the oracle's own code. With the job they
+        are all that its answer depends on.
+
+        Raises:
+            WorkerError: one of its workers failed.
+        """
+        setup = proof_job(oracle).setup
+        key = _key(oracle, setup, plan, further_steps, data_hash, code)
+        if key not in self._known:
+            # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
+            if len(self._known) >= 4:
+                self._known.clear()
+            kept = read_trajectory(self._cache / f"{key}.npz")
+            if kept is None:
+                kept = self._computed(oracle, plan, further_steps)
+                keep_trajectory(self._cache / f"{key}.npz", kept)
+            self._known[key] = kept
+        return self._known[key]
+
+    def _computed(self, oracle: Contender, plan: ProofPlan, further_steps: int) -> Trajectory:
+        command = msgspec.structs.replace(
+            prove_command(oracle, plan), singly=True, further_steps=further_steps
+        )
+        dear = plan.steps + plan.window_steps < 10
+        modes = (oracle.job.setup.mode, *(FEWER_ROUNDED_MODES if dear else ROUNDED_MODES))
+        with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
+            exact, *rounded = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
+        return trajectory_of(exact, rounded, plan, oracle.job.setup.batch_size)
+
+    def _proof(self, oracle: Contender, mode: str, command: Prove) -> Proof:
+        """What the oracle's ``mode`` computes, from a worker of its own."""
+        setup = msgspec.structs.replace(oracle.job.setup, mode=mode)
+        oracle = oracle._replace(job=msgspec.structs.replace(oracle.job, setup=setup))
+        log = self._logs / f"oracle-{next(self._numbers)}.log"
+        with started_oracle(oracle, log) as process:
+            proof = ask_proof(process, command)
+            process.finish()
+        return proof
+
+
+def trajectory_of(
+    exact: Proof, rounded: Sequence[Proof], plan: ProofPlan, batch_size: int
+) -> Trajectory:
+    """What the oracle's proofs say together, each taken step by step.
+
+    Raises:
+        WorkerError: the oracle itself came upon something that is not a finite number.
+    """
+    for proof in (exact, *rounded):
+        if any(loss is None for loss in proof.losses):
+            raise WorkerError("proof", "the oracle's own loss is not a finite number")
+    expected = observation_of_steps(exact, plan, batch_size)
+    versions = [observation_of_steps(proof, plan, batch_size) for proof in rounded]
+    last = exact.last or exact.end
+    empty = Observation(np.empty(0), {}, np.empty(0), ())
+    of_last = [
+        deviations(empty._replace(end=proof.last or proof.end), empty._replace(end=last))
+        for proof in rounded
+    ]
+    return Trajectory(
+        observation=expected,
+        envelope=rounding_envelope(expected, versions),
+        losses=np.array(exact.losses, np.float64),
+        correct=np.array(exact.correct, np.int64),
+        rounded_losses=np.array([proof.losses for proof in rounded], np.float64),
+        rounded_correct=np.array([proof.correct for proof in rounded], np.int64),
+        last=last,
+        last_envelope={
+            quantity.tensor: max(one[quantity] or 0.0 for one in of_last)
+            for quantity in of_last[0]
+            if quantity.check == "weights"
+        },
+    )
+
+
+def observation_of_steps(proof: Proof, plan: ProofPlan, batch_size: int) -> Observation:
+    """What parity compares of a proof whose window was taken step by step."""
+    inside = slice(plan.steps, plan.steps + plan.window_steps)
+    losses = [loss or 0.0 for loss in proof.losses[inside]]
+    window = Sums(
+        sum(losses) * batch_size, sum(proof.correct[inside]), plan.window_steps * batch_size
+    )
+    return Observation(
+        logits=proof.logits,
+        weights=proof.weights,
+        logits_after_step=proof.logits_after_step,
+        losses=proof.losses[: plan.steps],
+        window=window if plan.window_steps else None,
+        end=proof.end,
+    )
+
+
+def formulas_that_matter(setup: Setup) -> tuple[str | None, ...]:
+    """The formulas that change what the oracle computes for this model and optimizer."""
+    optimizer = setup.optimizer
+    momentum = isinstance(optimizer, Sgd) and optimizer.momentum != 0
+    tracked = setup.model.weight_shapes().keys() - setup.model.parameter_shapes().keys()
+    return (
+        setup.adam_formula if isinstance(optimizer, Adam) else None,
+        setup.momentum_formula if momentum else None,
+        setup.variance_formula if tracked else None,
+    )
+
+
+def _key(
+    oracle: Contender,
+    setup: Setup,
+    plan: ProofPlan,
+    further_steps: int,
+    data_hash: str,
+    code: str,
+) -> str:
+    """A digest of all that the oracle's answer depends on."""
+    with np.load(oracle.job.weights) as archive:
+        weights = digest_of_weights({name: archive[name] for name in archive.files})
+    order = np.load(oracle.job.order, mmap_mode="r")
+    steps = plan.steps + plan.window_steps + further_steps
+    taken = np.asarray(order[:2, : steps * setup.batch_size]).astype("<i8").tobytes()
+    facts = (
+        setup.model,
+        setup.optimizer,
+        setup.batch_size,
+        formulas_that_matter(setup),
+        tuple(plan),
+        further_steps,
+        data_hash,
+        weights,
+        hashlib.sha256(taken).hexdigest(),
+        oracle.cell.version,
+        code,
+    )
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:32]
+
+
+def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
+    """``trajectory`` is in the file ``path``, whole; nothing is written where it is too large."""
+    seen = trajectory.observation
+    arrays: dict[str, NDArray[Any]] = {
+        "logits": seen.logits,
+        "logits_after_step": seen.logits_after_step,
+        **{f"weights/{name}": array for name, array in seen.weights.items()},
+        **{f"end/{name}": array for name, array in seen.end.items()},
+        **{f"last/{name}": array for name, array in trajectory.last.items()},
+        "losses": trajectory.losses,
+        "correct": trajectory.correct,
+        "rounded_losses": trajectory.rounded_losses,
+        "rounded_correct": trajectory.rounded_correct,
+    }
+    if sum(array.nbytes for array in arrays.values()) > KEPT_BYTES:
+        return
+    facts = {
+        "envelope": [(*quantity, off) for quantity, off in trajectory.envelope.items()],
+        "last_envelope": dict(trajectory.last_envelope),
+        "single_losses": list(seen.losses),
+        "window": seen.window,
+    }
+    arrays["facts"] = np.frombuffer(msgspec.json.encode(facts), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy/numpy#23006
+    part.replace(path)
+
+
+def read_trajectory(path: Path) -> Trajectory | None:
+    """What ``keep_trajectory`` has written; nothing where there is none, or none that is whole."""
+    try:
+        with np.load(path) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        facts = msgspec.json.decode(arrays["facts"].tobytes())
+
+        def under(prefix: str) -> dict[str, NDArray[Any]]:
+            return {
+                name.removeprefix(prefix): array
+                for name, array in arrays.items()
+                if name.startswith(prefix)
+            }
+
+        return Trajectory(
+            observation=Observation(
+                logits=arrays["logits"],
+                weights=under("weights/"),
+                logits_after_step=arrays["logits_after_step"],
+                losses=tuple(facts["single_losses"]),
+                window=None if facts["window"] is None else Sums(*facts["window"]),
+                end=under("end/"),
+            ),
+            envelope={Quantity(*entry[:3]): entry[3] for entry in facts["envelope"]},
+            losses=arrays["losses"],
+            correct=arrays["correct"],
+            rounded_losses=arrays["rounded_losses"],
+            rounded_correct=arrays["rounded_correct"],
+            last=under("last/"),
+            last_envelope=facts["last_envelope"],
+        )
+    except Exception:  # of many kinds: it is made anew, whatever is wrong with it
+        return None

@@ -1,0 +1,323 @@
+"""Holds cells against the oracle: by a proof before they are timed, by an audit of each trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.audit import Conditions, Expectation, audit_trial
+from harness.analysis.parity import (
+    FACTOR,
+    ROUNDINGS,
+    WIDEST,
+    Observation,
+    Quantity,
+    Sums,
+    held,
+    is_blunt,
+    relative_deviation,
+)
+from harness.analysis.trials import Trial
+from harness.commands.oracle import Oracle, Trajectory
+from harness.commands.preparation import Prepared
+from harness.environments.machine import measured_peak_flops
+from harness.execution.block import Contender
+from harness.execution.process import BOOTSTRAP, WorkerError, WorkerProcess
+from harness.execution.proof import (
+    Proof,
+    ProofPlan,
+    ask_proof,
+    proof_plan,
+    prove_command,
+    take_proof,
+)
+from harness.spec.cells import Cell
+from harness.spec.events import AnyEvent, Audit, Failure, Manifest, Parity
+from impls.definition import Model
+
+FOLLOWED_FLOPS = 1e12
+"""How far the oracle follows a timed trial: so much work, computed in some seconds, once."""
+
+
+class Verification:
+    """All that is proved and audited in one run."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        prepared: Prepared,
+        logs: Path,
+        ends: Path,
+        record: Callable[[AnyEvent], None],
+    ) -> None:
+        """``ends``: folder of the weights at the end of each trial, ``TRIAL.npz``."""
+        self._manifest = manifest
+        self._prepared = prepared
+        self._logs = logs
+        self._ends = ends
+        self._record = record
+        self._oracle = Oracle(logs, ends.parent / "oracle")
+        self._groups = {cell: group for group in manifest.plan.groups for cell in group.cells}
+        self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
+
+    def verify(self, cell: Cell) -> None:
+        """``cell`` was held against the oracle in a worker of its own, or its failure is recorded.
+
+        Where float32 is too blunt to prove much, the same code is held in float64 as well.
+        """
+        contender = self._prepared.contenders[cell.id]
+        try:
+            expected = self._trajectory(cell)
+            plan = self._plan(cell)
+            proof = take_proof(contender, plan, self._log(cell, "proof"))
+            self._record(self._parity(cell, proof, expected, plan))
+            if is_blunt(expected.envelope) and self._prepared.computes_float64(cell):
+                self._record(self._in_float64(contender, expected, plan))
+        except WorkerError as error:
+            self._record(
+                Failure(
+                    at=time.time(),
+                    cell=cell.id,
+                    phase=f"verification: {error.phase}",
+                    reason=error.reason,
+                    detail=error.detail,
+                )
+            )
+
+    def prove(self, contender: Contender, process: WorkerProcess, trial: int) -> None:
+        """The warm worker of ``trial`` was held against the oracle before it is timed.
+
+        Raises:
+            WorkerError: it failed.
+        """
+        cell = contender.cell
+        if contender.script or cell.input != "resident" or _model(contender).has_dropout:
+            return  # proved by workers of their own: of scripts, of batches staged, without dropout
+        plan = self._plan(cell)
+        proof = ask_proof(process, prove_command(contender, plan))
+        self._record(self._parity(cell, proof, self._trajectory(cell), plan, trial=trial))
+
+    def audit(self, trials: Sequence[Trial]) -> None:
+        """Each of a block's finished ``trials`` was held against what it had to compute."""
+        for trial in trials:
+            cell = self._cell(trial.started.cell)
+            contender = self._prepared.contenders[cell.id]
+            others = [one for one in trials if one.started.cell != trial.started.cell]
+            expected = self._followed(cell, trial.started.seed, long=trial.started.long)
+            findings = audit_trial(
+                trial,
+                self._conditions(contender, trial.started.seed),
+                expected
+                and Expectation(
+                    expected.losses,
+                    expected.correct,
+                    expected.rounded_losses,
+                    expected.rounded_correct,
+                ),
+                self._end(trial, expected),
+                others,
+            )
+            self._record(
+                Audit(
+                    at=time.time(),
+                    trial=trial.started.trial,
+                    cell=cell.id,
+                    checks=findings.checks,
+                    held_steps=findings.held_steps,
+                    unmade=findings.unmade,
+                )
+            )
+
+    def _parity(
+        self,
+        cell: Cell,
+        proof: Proof,
+        expected: Trajectory,
+        plan: ProofPlan,
+        *,
+        trial: int | None = None,
+        precision: str = "float32",
+    ) -> Parity:
+        """What is recorded of ``proof``, held against what was ``expected``."""
+        oracle, seen = expected.observation, _observed(proof)
+        contender = self._prepared.contenders[cell.id]
+        if seen.window is None and contender.bootstrap != BOOTSTRAP:
+            # A worker of another revision takes no steps in one call.
+            oracle, plan = oracle._replace(window=None, end={}), ProofPlan(plan.steps, 0)
+        if proof.losses_alone:
+            oracle = oracle._replace(end={})
+        setup = self._prepared.oracles[cell.id].job.setup
+        envelope: Mapping[Quantity, float] = expected.envelope if precision == "float32" else {}
+        shown = ("loss", "window_loss", "window_correct", "window_examples")
+        return Parity(
+            at=time.time(),
+            cell=cell.id,
+            adam_formula=setup.adam_formula,
+            momentum_formula=setup.momentum_formula,
+            variance_formula=setup.variance_formula,
+            batch_size=cell.recipe.batch_size,
+            deviations=tuple(
+                each
+                for each in held(seen, oracle, envelope, plan.window_steps)
+                if each.check in shown or not proof.losses_alone
+            ),
+            losses=proof.losses,
+            oracle_losses=tuple(oracle.losses),
+            hashes=proof.hashes,
+            expected_hashes=self._prepared.inputs.expected_hashes(
+                cell, self._manifest.plan.seed, plan
+            ),
+            losses_alone=proof.losses_alone,
+            steps=plan.steps,
+            window_steps=plan.window_steps,
+            trial=trial,
+            precision=precision,
+        )
+
+    def _in_float64(self, contender: Contender, expected: Trajectory, plan: ProofPlan) -> Parity:
+        """The same model code, computed in float64.
+
+        Raises:
+            WorkerError: the worker failed.
+        """
+        setup = msgspec.structs.replace(contender.job.setup, precision="float64")
+        exact = contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
+        proof = take_proof(exact, plan, self._log(contender.cell, "proof-float64"))
+        return self._parity(contender.cell, proof, expected, plan, precision="float64")
+
+    def _trajectory(self, cell: Cell) -> Trajectory:
+        """What the oracle computes for the proof of ``cell``, and as far as its trials go.
+
+        Raises:
+            WorkerError: the oracle failed.
+        """
+        seed = self._manifest.plan.seed
+        plan = self._plan(cell)
+        steps = self._followed_steps(cell) if self._is_timed(cell) else 0
+        return self._asked(cell, seed, plan, steps)
+
+    def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
+        """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
+        contender = self._prepared.contenders[cell.id]
+        if cell.input != "resident" or _model(contender).has_dropout:
+            return None
+        try:
+            return (
+                self._trajectory(cell)
+                if seed == self._manifest.plan.seed
+                else (self._asked(cell, seed, ProofPlan(1, 0), self._first_window_steps(cell)))
+            )
+        except WorkerError:
+            return None
+
+    def _asked(self, cell: Cell, seed: int, plan: ProofPlan, steps: int) -> Trajectory:
+        oracle = self._prepared.oracle(cell.id, seed)
+        further = max(0, steps - plan.steps - plan.window_steps)
+        return self._oracle.trajectory(
+            oracle,
+            plan,
+            further,
+            self._prepared.inputs.data_hash(cell),
+            self._prepared.oracle_code,
+        )
+
+    def _plan(self, cell: Cell) -> ProofPlan:
+        return proof_plan(
+            cell, _model(self._prepared.contenders[cell.id]), self._window_steps(cell)
+        )
+
+    def _window_steps(self, cell: Cell) -> int:
+        plan, group = self._manifest.plan, self._groups[cell.id]
+        if cell.input != "resident":
+            return plan.window_steps
+        return plan.window_steps if group.window_steps is None else group.window_steps
+
+    def _is_timed(self, cell: Cell) -> bool:
+        plan = self._manifest.plan
+        return cell.input == "resident" and (plan.long_trials or any(plan.looks))
+
+    def _followed_steps(self, cell: Cell) -> int:
+        """Steps of a short trial, so far as they lie in the first epoch and are affordable."""
+        plan, group = self._manifest.plan, self._groups[cell.id]
+        per_round = plan.lead_in_steps + self._window_steps(cell)
+        rounds = plan.rounds if group.rounds is None else group.rounds
+        model = _model(self._prepared.contenders[cell.id])
+        recipe = cell.recipe
+        affordable = FOLLOWED_FLOPS / (recipe.batch_size * model.training_flops())
+        in_epoch = self._prepared.inputs.train_examples(cell) // recipe.batch_size
+        return per_round * int(min(rounds, affordable // per_round, in_epoch // per_round))
+
+    def _first_window_steps(self, cell: Cell) -> int:
+        """Steps of the first window of a long trial."""
+        in_epoch = self._prepared.inputs.train_examples(cell) // cell.recipe.batch_size
+        return min(self._followed_steps(cell), -(-in_epoch // 5))
+
+    def _end(
+        self, trial: Trial, expected: Trajectory | None
+    ) -> dict[str, tuple[float | None, float]]:
+        """How far each tensor was from the oracle's at the end, and what it is granted."""
+        path = self._ends / f"{trial.started.trial}.npz"
+        try:
+            if expected is None or trial.finished.steps != len(expected.losses):
+                return {}
+            with np.load(path) as archive:
+                weights: dict[str, NDArray[Any]] = {name: archive[name] for name in archive.files}
+        except OSError:  # a script, or a worker of an earlier version, leaves none
+            return {}
+        finally:
+            path.unlink(missing_ok=True)
+        return {
+            name: (
+                relative_deviation(weights[name], array) if name in weights else None,
+                min(WIDEST, FACTOR * max(ROUNDINGS, expected.last_envelope[name])),
+            )
+            for name, array in expected.last.items()
+        }
+
+    def _conditions(self, contender: Contender, seed: int) -> Conditions:
+        cell, model = contender.cell, _model(contender)
+        inputs = self._prepared.inputs
+        return Conditions(
+            cell=cell,
+            train_examples=inputs.train_examples(cell),
+            test_examples=inputs.test_examples(cell),
+            initial_weights=inputs.weights_hash(cell, seed),
+            flops_per_example=model.training_flops(),
+            peak_flops=self._peak_flops if cell.device == "cpu" else None,
+            agreement=cell.recipe.agreement,
+            dropout=model.has_dropout,
+        )
+
+    @cached_property
+    def _peak_flops(self) -> float:
+        return measured_peak_flops()
+
+    def _cell(self, name: str) -> Cell:
+        return self._prepared.contenders[name].cell
+
+    def _log(self, cell: Cell, what: str) -> Path:
+        return self._logs / f"{what}-{self._numbers[cell.id]:03d}.log"
+
+
+def _observed(proof: Proof) -> Observation:
+    """What parity compares of a proof."""
+    window = proof.window
+    return Observation(
+        logits=proof.logits,
+        weights=proof.weights,
+        logits_after_step=proof.logits_after_step,
+        losses=proof.losses,
+        window=(None if window is None else Sums(window.loss_sum, window.correct, window.examples)),
+        end=proof.end,
+    )
+
+
+def _model(contender: Contender) -> Model:
+    return contender.job.setup.model
