@@ -1,6 +1,7 @@
 """Keras's adapter with one mistake a mode. ``impl.toml`` says what each does wrong."""
 
 from itertools import cycle
+from typing import Any, NamedTuple
 
 import keras
 import msgspec
@@ -37,28 +38,36 @@ def create(setup):
     return adapter
 
 
+class Staged(NamedTuple):
+    dataset: Any
+    images: Any
+    labels: Any
+    batch_size: int
+
+
 class ShufflesInFit(FitTraining):
     def stage(self, images, labels):
         staged = super().stage(images, labels)
-        # As a tutorial has it: two arrays of examples.
-        self.arrays = images.reshape(-1, *images.shape[2:]), labels.reshape(-1), labels.shape[1]
-        return staged._replace(dataset=(staged.dataset, self.arrays))
+        # As tutorials have it: an array of all images and one of all labels.
+        arrays = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
+        return staged._replace(dataset=Staged(staged.dataset, *arrays, labels.shape[1]))
 
     def train(self, batches):
-        _, (images, labels, size) = batches.dataset
+        staged = batches.dataset
         usual = self._model.fit
 
-        def fit(dataset, *, epochs, shuffle, verbose):
-            return usual(images, labels, batch_size=size, epochs=epochs, verbose=verbose)
+        def fit(_, *, epochs, shuffle, verbose):
+            size = staged.batch_size
+            return usual(
+                staged.images, staged.labels, batch_size=size, epochs=epochs, verbose=verbose
+            )
 
         self._model.fit = fit
-        try:
-            super().train(batches)
-        finally:
-            self._model.fit = usual
+        super().train(batches)
+        self._model.fit = usual
 
     def evaluate(self, batches):
-        return super().evaluate(batches._replace(dataset=batches.dataset[0]))
+        return super().evaluate(batches._replace(dataset=batches.dataset.dataset))
 
 
 class CapturesFirstBatches(WrittenTraining):
@@ -69,7 +78,7 @@ class CapturesFirstBatches(WrittenTraining):
     def train(self, batches):
         _, labels = batches
         if labels.shape[0] > 3:
-            # Of each number of steps that the function was traced for.
+            # One trace for each number of steps.
             batches = self.captured.setdefault(labels.shape, batches)
         super().train(batches)
 

@@ -56,7 +56,8 @@ class BiasesVariance(PytorchAdapter):
         if module.training:
             count = inputs[0].numel() // inputs[0].shape[1]
             old = self.old[module]
-            module.running_var.copy_(old + (module.running_var - old) * (count - 1) / count)
+            # .data: the backward pass holds the variance, though it doesn't need it.
+            module.running_var.data.copy_(old + (module.running_var - old) * (count - 1) / count)
 
 
 class ConfusesMomentum(PytorchAdapter):
