@@ -45,6 +45,9 @@ RECOUNTED_HITS = 2
 SLACK_SECONDS = 0.1
 """Of a window: what a call costs however little it does, and the clocks' own grain."""
 
+CLOCK_GRAIN_SECONDS = 0.01
+"""Of a window: the clocks for wall and for CPU time are not read at once."""
+
 
 class Expectation(NamedTuple):
     """What the oracle computed of the same recipe, seed and batches; see ``Trajectory``."""
@@ -329,7 +332,7 @@ def _threads(windows: Sequence[Window], cell: Cell, cpu_seconds: float) -> Itera
         cpu_seconds = _sum(window.total_cpu_seconds for window in windows)
         seconds = _sum(window.answer_seconds for window in windows)
     threads = cell.threads + cell.loader_workers
-    slack = SLACK_SECONDS * len(windows) / seconds if seconds > 0 else 0.0
+    slack = CLOCK_GRAIN_SECONDS * len(windows) / seconds if seconds > 0 else 0.0
     seen = _quotient(cpu_seconds + children, seconds)
     yield _check("threads", seen, 0, threads * (1 + THREADS_SHARE) + slack)
 

@@ -55,7 +55,7 @@ class Saboteur(NamedTuple):
     """Regular expression."""
 
 
-AUDIT = r"(audit|parity) failed"
+AUDIT = r"parity failed|not comparable: .* audit of trial"
 TIMED = Place(SHORT)
 ALONE = Place(SHORT, alone=True)
 DROPOUT = Place(SHORT, "alexnet")
