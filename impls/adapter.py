@@ -70,6 +70,9 @@ MomentumFormula = Literal["rate-outside", "rate-inside"]
 """``rate-outside``: b ← μ·b + g, w ← w − lr·b. ``rate-inside``: b ← μ·b − lr·g, w ← w + b.
 The same numbers while the rate is constant, up to rounding."""
 
+Precision = Literal["float32", "float64"]
+"""What weights, activations, gradients and the optimizer's state are kept and computed in."""
+
 VarianceFormula = Literal["biased", "unbiased"]
 """What moves BatchNorm's running variance: Σ(x−mean)² ÷ n (``biased``) or ÷ (n−1), n = N·H·W. What
 the batch itself is normalized with is biased everywhere."""
@@ -89,6 +92,11 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """CPU threads that the framework may use for one operation."""
     seed: int = 0
     """Of whatever the framework draws by itself: dropout masks, a loader's shuffling."""
+    precision: Precision = "float32"
+    """float64: the very same model, loss, optimizer and metrics in it, for the proof of networks
+    that amplify rounding; asked for in the modes that ``impl.toml`` lists as ``float64``. Images
+    and initial weights are handed over in float32 all the same, ``weights`` and ``logits`` give
+    float64 back. The reference goes by its mode, whose first is float64."""
     dropout: bool = True
     """False: dropout layers pass everything on. Masks can't be matched, so parity is shown so."""
     adam_formula: AdamFormula = "epsilon"
@@ -130,7 +138,10 @@ class Adapter(Protocol):
     """
 
     def load_weights(self, weights: Weights) -> None:
-        """The model holds exactly ``weights`` (float32), the optimizer is as new, metrics are 0."""
+        """The model holds exactly ``weights``, the optimizer is as new, metrics are 0.
+
+        The arrays are float32, in ``Setup.precision`` float64 perhaps float64.
+        """
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Parameters and running statistics on the host, in canonical names, order and layout."""

@@ -16,6 +16,8 @@ CudaVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")]
 DriverVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
 ComputeCapability = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d$")]
 """``major.minor``, as NVIDIA numbers its GPUs' instruction sets."""
+Float64Tolerance = Annotated[float, msgspec.Meta(gt=0, le=1e-6)]
+"""Above this a float64 proof would show no more than float32 does."""
 NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
 """Fields that follow from where the file is, or from what a command asks for."""
 
@@ -55,6 +57,21 @@ class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
         return self.ptx is not None and compute_capability >= _numbers(self.ptx)
 
 
+class Float64(msgspec.Struct, frozen=True, kw_only=True):
+    """``[float64]`` in ``impl.toml``: where the same code computes in float64, and how exactly.
+
+    The oracle, too, gets optimizer constants that float32 holds exactly.
+    """
+
+    modes: tuple[str, ...]
+    """Those in which ``Setup.precision`` may be ``float64``."""
+    parameters: Float64Tolerance = 1e-9
+    """How far parameters, and what follows from them alone, may be from the oracle's, by parity's
+    measure. More than this only where the framework itself keeps something in float32."""
+    statistics: Float64Tolerance = 1e-9
+    """Likewise of BatchNorm's running statistics, and of inference, which they go into."""
+
+
 class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """One folder under ``impls/``, or under a folder that the user named."""
 
@@ -84,6 +101,8 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     momentum_formula: MomentumFormula = "rate-outside"
     variance_formula: VarianceFormula = "biased"
     """Which variance moves its BatchNorm's running variance."""
+    float64: Float64 | None = None
+    """None: it computes in float32 alone."""
     inputs: tuple[Input, ...] = ("resident",)
     """``loader``: its adapter is a ``LoadingAdapter``."""
     memory_mib: int
@@ -153,6 +172,12 @@ def read_implementation(folder: Path) -> Implementation:
     if implementation.default_mode not in implementation.modes:
         raise UsageError(
             f"{path}: default_mode is {implementation.default_mode!r}, expected one of "
+            f"{', '.join(implementation.modes)}: mend that field"
+        )
+    float64 = implementation.float64 or Float64(modes=())
+    if unknown := [mode for mode in float64.modes if mode not in implementation.modes]:
+        raise UsageError(
+            f"{path}: float64.modes has {unknown[0]!r}, expected only "
             f"{', '.join(implementation.modes)}: mend that field"
         )
     return implementation

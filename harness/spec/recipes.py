@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from harness.spec.tables import record
 from impls.adapter import Optimizer
@@ -91,3 +92,13 @@ def read_models(path: Path) -> dict[str, Model]:
     """
     tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Model) for name, table in tables.items()}
+
+
+def held_by_float32(optimizer: Optimizer) -> Optimizer:
+    """``optimizer`` with constants that float32 holds exactly: 0.9 becomes 0.89999998.
+
+    For comparisons in float64: some frameworks hand constants on in float32 whatever they compute
+    in, which would be all that is seen of them.
+    """
+    constants = {name: getattr(optimizer, name) for name in optimizer.__struct_fields__}
+    return type(optimizer)(**{name: float(np.float32(value)) for name, value in constants.items()})

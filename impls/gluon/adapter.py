@@ -69,7 +69,7 @@ class _Classifier(gluon.HybridBlock):  # type: ignore[misc]
         self.loss = gluon.loss.SoftmaxCrossEntropyLoss(from_logits=True)
 
     def hybrid_forward(self, F: Any, images: Any, labels: Any) -> tuple[Any, Any]:
-        """Summed loss and number of hits, each (1,) float32, exact up to 2²⁴ hits."""
+        """Summed loss and number of hits, each (1,) of the images' type, exact up to 2²⁴ hits."""
         logits = self.net(images)
         shifted = F.broadcast_sub(logits, F.max(logits, axis=1, keepdims=True))
         norm = F.log(F.sum(F.exp(shifted), axis=1, keepdims=True))
@@ -90,6 +90,7 @@ class GluonAdapter:
         if not setup.dropout:
             pass_everything_on(self._net)
         self._classifier = _Classifier(self._net)
+        self._classifier.cast(setup.precision)
         if setup.mode == "compiled":
             self._classifier.hybridize(static_alloc=True, static_shape=True)
         self._trainer = _trainer(setup, self._net.collect_params())
@@ -103,19 +104,19 @@ class GluonAdapter:
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
         for name, parameter in parameters_of(self._net).items():
-            parameter.set_data(nd.from_numpy(np.array(weights[name], dtype=np.float32)))
+            parameter.set_data(nd.from_numpy(np.array(weights[name], self._setup.precision)))
         # The optimizer isn't part of the graph: a new one leaves what is compiled as it is.
         self._trainer = _trainer(self._setup, self._net.collect_params())
         self.take_metrics()
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Canonical name → float32 array on the host, a copy."""
+        """Canonical name → array of the setup's precision on the host, a copy."""
         # An evaluation leaves weights in oneDNN's own layout. asnumpy() alone would convert them
         # with OpenMP threads of the main thread's own (see stage()); here the engine does it.
         return {name: (p.data() + 0).asnumpy() for name, p in parameters_of(self._net).items()}
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
-        """A list of (images, labels) arrays on the device, one pair per step; labels float32.
+        """A list of (images, labels) arrays on the device, one pair per step, of one type.
 
         ``nd.array`` would copy a batch with a team of OpenMP threads of the main thread's own.
         From then on libgomp counts more threads than cores, and the team of the engine's worker
@@ -124,8 +125,8 @@ class GluonAdapter:
         """
         return [
             (
-                nd.from_numpy(image.copy()).as_in_context(self._context),
-                nd.from_numpy(label.astype(np.float32)).as_in_context(self._context),
+                nd.from_numpy(image.astype(self._setup.precision)).as_in_context(self._context),
+                nd.from_numpy(label.astype(self._setup.precision)).as_in_context(self._context),
             )
             for image, label in zip(images, labels, strict=True)
         ]
@@ -156,8 +157,8 @@ class GluonAdapter:
         )
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
-        batch = nd.from_numpy(images.copy()).as_in_context(self._context)
+        """(B, 10) logits of (B, C, H, W) images in inference mode, on the host."""
+        batch = nd.from_numpy(images.astype(self._setup.precision)).as_in_context(self._context)
         logits: NDArray[Any] = self._net(batch).asnumpy()
         return logits
 
@@ -193,8 +194,8 @@ class GluonAdapter:
         """One trainer step for each of the loader's next batches has been issued."""
         for images, labels in islice(self._loaded, steps):
             self._step(
-                images.as_in_context(self._context),
-                labels.as_in_context(self._context).astype(np.float32),
+                images.as_in_context(self._context).astype(self._setup.precision, copy=False),
+                labels.as_in_context(self._context).astype(self._setup.precision),
             )
 
     def _step(self, images: Any, labels: Any) -> None:

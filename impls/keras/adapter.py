@@ -57,6 +57,8 @@ def create(setup: Setup) -> LoadingAdapter:
         tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    # Of all that is made from here on: layers, inputs, loss, optimizer, metrics.
+    keras.config.set_floatx(setup.precision)
     # Dropout layers draw their own seeds from this one when they are made.
     keras.utils.set_random_seed(setup.seed)
     with tf.device(device):
@@ -89,7 +91,7 @@ class KerasAdapter:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
         for name, (variable, field) in self._variables.items():
             # (out, C, H, W), whether a convolution or what a dense layer sees of a flattened image.
-            array = np.asarray(weights[name], dtype=np.float32).reshape(-1, *field)
+            array = np.asarray(weights[name], self._setup.precision).reshape(-1, *field)
             variable.assign(array.transpose(2, 3, 1, 0).reshape(variable.shape))
         # In place: the traced functions hold these variables.
         for variable, value in zip(self._optimizer.variables, self._new_state, strict=True):
@@ -97,7 +99,7 @@ class KerasAdapter:
         self.take_metrics()
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Canonical name → float32 array on the host, a copy."""
+        """Canonical name → array of the setup's precision on the host, a copy."""
         shapes = self._setup.model.weight_shapes()
         arrays: dict[str, NDArray[Any]] = {}
         for name, (variable, (channels, height, width)) in self._variables.items():
@@ -106,9 +108,10 @@ class KerasAdapter:
         return arrays
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
-        """(S, B, H, W, C) float32 and (S, B) int64 on the device, as the mode takes them."""
+        """(S, B, H, W, C) images and (S, B) int64 on the device, as the mode takes them."""
+        pixels = images.astype(self._setup.precision, copy=False).transpose(0, 1, 3, 4, 2)
         with tf.device(self._device):
-            return self._training.stage(images.transpose(0, 1, 3, 4, 2), labels)
+            return self._training.stage(pixels, labels)
 
     def train(self, batches: Any) -> None:
         """One optimizer step per batch has been issued, and its loss and hits are added up."""
@@ -156,9 +159,10 @@ class KerasAdapter:
             return self._training.evaluate(batches)
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
+        """(B, 10) logits of (B, C, H, W) images in inference mode, on the host."""
+        pixels = images.astype(self._setup.precision, copy=False).transpose(0, 2, 3, 1)
         with tf.device(self._device):
-            return np.asarray(self._training.logits(images.transpose(0, 2, 3, 1)))
+            return np.asarray(self._training.logits(pixels))
 
     def device(self) -> str:
         """``cpu`` or ``gpu:N``, asked of every parameter."""

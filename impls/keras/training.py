@@ -20,7 +20,10 @@ class Training(Protocol):
     """Trains one model, and evaluates it in the same way of execution."""
 
     def stage(self, images: Any, labels: Any) -> Any:
-        """(S, B, H, W, C) float32 and (S, B) int64 arrays as batches for the methods below."""
+        """(S, B, H, W, C) and (S, B) int64 arrays as batches for the methods below.
+
+        Images have the model's precision, as for ``logits``.
+        """
 
     def train(self, batches: Any) -> None:
         """One optimizer step per batch has been issued, and its loss and hits are added up."""
@@ -35,7 +38,7 @@ class Training(Protocol):
         """Loss and hits of the batches in inference mode."""
 
     def logits(self, images: Any) -> Any:
-        """(B, 10) float32 tensor or array for (B, H, W, C) images, in inference mode."""
+        """(B, 10) tensor or array for (B, H, W, C) images, in inference mode."""
 
 
 class WrittenTraining:
@@ -68,7 +71,7 @@ class WrittenTraining:
         self._loaded = tf.function(self._loaded_steps, jit_compile=False)
         self._forward = tf.function(
             self._inference,
-            input_signature=[tf.TensorSpec([None, *image], tf.float32)],
+            input_signature=[tf.TensorSpec([None, *image], self._model.inputs[0].dtype)],
             jit_compile=xla,
         )
 
@@ -105,7 +108,7 @@ class WrittenTraining:
         return total
 
     def logits(self, images: Any) -> Any:
-        """(B, 10) float32 tensor for (B, H, W, C) images, in inference mode."""
+        """(B, 10) tensor for (B, H, W, C) images, in inference mode."""
         return self._forward(tf.constant(images))
 
     def _steps_on(self, batch_size: int) -> Any:
@@ -119,7 +122,7 @@ class WrittenTraining:
             self._graphs[batch_size] = tf.function(
                 self._all_steps,
                 input_signature=[
-                    tf.TensorSpec([None, batch_size, *image], tf.float32),
+                    tf.TensorSpec([None, batch_size, *image], self._model.inputs[0].dtype),
                     tf.TensorSpec([None, batch_size], tf.int64),
                 ],
                 jit_compile=False,
@@ -211,7 +214,7 @@ class FitTraining:
         return _sums_of_means(means, batches.examples)
 
     def logits(self, images: Any) -> Any:
-        """(B, 10) float32 array for (B, H, W, C) images, in inference mode."""
+        """(B, 10) array for (B, H, W, C) images, in inference mode."""
         return self._model.predict_on_batch(images)
 
 

@@ -66,7 +66,8 @@ class PytorchAdapter:
     def __init__(self, setup: Setup, device: Any) -> None:
         self._setup = setup
         self._device = device
-        self._model = MODELS[setup.model.name]().to(device)
+        self._dtype = getattr(torch, setup.precision)
+        self._model = MODELS[setup.model.name]().to(device, self._dtype)
         if not setup.dropout:
             for module in self._model.modules():
                 if isinstance(module, nn.Dropout):
@@ -91,7 +92,7 @@ class PytorchAdapter:
         Dropout masks start again from ``Setup.seed``.
         """
         self._model.load_state_dict(
-            {name: torch.from_numpy(np.array(w, np.float32)) for name, w in weights.items()}
+            {name: torch.from_numpy(np.array(w)) for name, w in weights.items()}
         )
         torch.manual_seed(self._setup.seed)
         # In place: a new optimizer, or new state tensors, would be compiled anew.
@@ -102,7 +103,7 @@ class PytorchAdapter:
         self.take_metrics()
 
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Canonical name → float32 array on the host, a copy."""
+        """Canonical name → array of the setup's precision on the host, a copy."""
         state = self._model.state_dict()
         # PyTorch also counts batches, for running statistics without a momentum.
         return {
@@ -115,7 +116,7 @@ class PytorchAdapter:
         """A list of (images, labels) tensors on the device, one pair per step."""
         return list(
             zip(
-                torch.from_numpy(images).to(self._device).unbind(),
+                torch.from_numpy(images).to(self._device, self._dtype).unbind(),
                 torch.from_numpy(labels).to(self._device).unbind(),
                 strict=True,
             )
@@ -137,7 +138,7 @@ class PytorchAdapter:
         """One optimizer step for each of the loader's next ``steps`` batches has been issued."""
         self._model.train()
         for images, labels in islice(self._loaded, steps):
-            self._step(images.to(self._device), labels.to(self._device))
+            self._step(images.to(self._device, self._dtype), labels.to(self._device))
 
     def _step(self, images: Any, labels: Any) -> None:
         """One optimizer step has been issued, and its loss and hits are added up."""
@@ -175,10 +176,10 @@ class PytorchAdapter:
         return Metrics(float(loss_sum), int(hits), int(examples))
 
     def logits(self, images: NDArray[np.float32]) -> NDArray[Any]:
-        """(B, 10) float32 logits of (B, C, H, W) images in inference mode, on the host."""
+        """(B, 10) logits of (B, C, H, W) images in inference mode, on the host."""
         self._model.eval()
         with torch.inference_mode():
-            logits = self._model(torch.from_numpy(images).to(self._device))
+            logits = self._model(torch.from_numpy(images).to(self._device, self._dtype))
         array: NDArray[Any] = logits.cpu().numpy()
         return array
 

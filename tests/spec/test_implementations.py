@@ -6,6 +6,7 @@ from harness import paths
 from harness.errors import UsageError
 from harness.spec.implementations import (
     NOT_IN_FILES,
+    Float64,
     GpuLimits,
     read_implementation,
     read_implementations,
@@ -131,3 +132,34 @@ def test_a_gpu_that_changes_nothing_changes_nothing(tmp_path):
     found = read_implementation(tmp_path)
     assert found.environment_on("gpu") == found.environment_on("cpu") == {}
     assert found.variance_formula_on("gpu") == found.variance_formula_on("cpu") == "biased"
+
+
+FLOAT64 = """
+[float64]
+modes = ["eager"]
+statistics = 1e-6
+"""
+
+
+def test_what_float64_keeps_in_float32_is_read_and_everything_else_is_held_tightly(tmp_path):
+    text = REFERENCE.read_text().partition("[float64]")[0]
+    (tmp_path / "impl.toml").write_text(text)
+    assert read_implementation(tmp_path).float64 is None
+    (tmp_path / "impl.toml").write_text(text + FLOAT64)
+    assert read_implementation(tmp_path).float64 == Float64(modes=("eager",), statistics=1e-6)
+    assert Float64(modes=()).parameters == Float64(modes=()).statistics == 1e-9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ('modes = ["eager", "fast"]', "float64.modes has 'fast', expected only eager, float32"),
+        ('modes = ["eager"]\nparameters = 1e-5', "float64.parameters"),
+        ('modes = ["eager"]\nstatistics = 0.0', "float64.statistics"),
+    ],
+)
+def test_a_wrong_table_of_float64_is_refused_by_name(tmp_path, wrong, field):
+    text = REFERENCE.read_text().partition("[float64]")[0]
+    (tmp_path / "impl.toml").write_text(f"{text}[float64]\n{wrong}\n")
+    with pytest.raises(UsageError, match=field):
+        read_implementation(tmp_path)

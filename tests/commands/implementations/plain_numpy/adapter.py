@@ -17,6 +17,7 @@ def create(setup):
         ("model", setup.model.name, [*MODELS]),
         ("mode", setup.mode, ["eager"]),
         ("device", setup.device, ["cpu"]),
+        ("precision", setup.precision, ["float32"]),
     ):
         if got not in known:
             raise ValueError(f"No plain_numpy {what} {got!r}: expected one of {', '.join(known)}")

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.spec.recipes import held_by_float32
+from impls.adapter import Adam, Sgd
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Sgd(learning_rate=0.9, momentum=0.9),
+        Adam(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8),
+    ],
+)
+def test_constants_that_float32_holds_are_as_near_as_it_can_be(optimizer):
+    held = held_by_float32(optimizer)
+    assert type(held) is type(optimizer)
+    for name in optimizer.__struct_fields__:
+        constant, near = getattr(optimizer, name), getattr(held, name)
+        assert near == np.float32(near) == np.float32(constant)
+        assert near == pytest.approx(constant, rel=6e-8)
+    assert held != optimizer
+    assert held_by_float32(held) == held
