@@ -1,5 +1,5 @@
 """``python -m harness``: the same as ``levelfield``."""
 
-from harness.cli import main
+from levelfield import main
 
 main()

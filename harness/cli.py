@@ -1,49 +1,31 @@
 """``levelfield …``: parses, dispatches, maps what happened to an exit code.
 
 Exit codes: 0 clean; 2 usage, environment, data or cell failure; 3 parity failed; 130 interrupted.
-1, a regression, and 4, too noisy to judge, belong to the commands that gate.
+1, a regression, and 4, too noisy to judge, belong to the commands that gate. What a command alone
+needs is imported when it runs: a page of help waits for no library that draws.
 """
 
 from __future__ import annotations
 
-import sys
-import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from harness import __version__
-from harness.commands import listings, suites
-from harness.commands.baselines import check_run, save_run
-from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.data import data_app
-from harness.commands.doctor import show_diagnosis
 from harness.commands.environments import env_app
-from harness.commands.export import Format, export_run
 from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
-from harness.commands.gate import check_writable, resume_gate, show_gate, start_gate
-from harness.commands.history import show_history
-from harness.commands.micro import resume_micro, start_micro
-from harness.commands.micro_results import read_base, show_micro
-from harness.commands.micro_session import Request
-from harness.commands.new_impl import write_starter
-from harness.commands.power import show_power
-from harness.commands.preparation import command_line
-from harness.commands.results import exit_code, show_results, show_verification
-from harness.commands.run import resume_run, start_run
-from harness.commands.show import show_model
-from harness.commands.tax import BATCH_SIZES, ROUNDS, resume_tax, show_tax, start_tax
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
-from harness.execution.planning import chosen_implementations, named
-from harness.spec.micro_limits import read_micro_limits
-from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Suite
+from harness.spec.exports import Format
 from harness.store.runs import run_folders
-from harness.worker.micro_job import BATCH_SIZES as MICRO_BATCH_SIZES
+
+if TYPE_CHECKING:
+    from harness.commands.catalogue import Catalogue
+    from harness.spec.suites import Suite
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -85,10 +67,13 @@ def run(
     suite: Annotated[str, typer.Argument(help="See 'levelfield list suites'.")] = "cpu",
 ) -> None:
     """Verify, train, time, judge; write a report."""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.results import show_measured
+    from harness.execution.planning import named
+
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     folder = _measured(console, catalogue, named("suite", suite, catalogue.suites), flags)
-    show_results(console, [folder], flags.out / "reports")
-    raise typer.Exit(exit_code(folder))
+    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
 
 
 @app.command()
@@ -100,6 +85,10 @@ def verify(
     every: Annotated[bool, typer.Option("--all", help="Every recipe.")] = False,
 ) -> None:
     """Hold each cell against the float64 reference; measure nothing."""
+    from harness.commands import suites
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.results import exit_code, show_verification
+
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.proof_alone(catalogue, every_recipe=every)
     folder = _measured(console, catalogue, suite, flags)
@@ -119,6 +108,10 @@ def reproduce(
     ] = 8,
 ) -> None:
     """Train recipes over several seeds, beside published figures."""
+    from harness.commands import suites
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.results import show_measured
+
     if flags.seed + seeds > 2**32:
         raise UsageError(
             f"--seeds {seeds} from --seed {flags.seed} on leads beyond {2**32 - 1}, expected no "
@@ -127,8 +120,7 @@ def reproduce(
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.reproduction(catalogue, recipe or (), seeds)
     folder = _measured(console, catalogue, suite, flags)
-    show_results(console, [folder], flags.out / "reports")
-    raise typer.Exit(exit_code(folder))
+    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
 
 
 @app.command()
@@ -138,9 +130,11 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the reports of stored runs; without RUN, of the newest."""
+    from harness.commands.results import show_stored
+
     runs = out / "results" / "runs"
     folders = [_run_folder(runs, name) for name in run or ["latest"]]
-    show_results(Console(json=json), folders, out / "reports")
+    show_stored(Console(json=json), folders, out / "reports")
 
 
 @app.command()
@@ -156,6 +150,10 @@ def compare(
 
     A version is NAME@1.2.3, or NAME@PACKAGE==1.2.3 for another package of its environment.
     """
+    from harness.commands import suites
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.results import show_measured, show_stored
+
     console, these = Console(json=flags.json), these or []
     if len(these) < 2 and flags.resume is None:
         raise UsageError(
@@ -164,13 +162,12 @@ def compare(
         )
     if flags.resume is None and not any("@" in each for each in these):
         runs = flags.out / "results" / "runs"
-        show_results(console, [_run_folder(runs, name) for name in these], flags.out / "reports")
+        show_stored(console, [_run_folder(runs, name) for name in these], flags.out / "reports")
         return
     catalogue = read_catalogue(flags.impl_dir or ())
     suite = suites.comparison(catalogue)
     folder = _measured(console, catalogue, suite, replace(flags, framework=these))
-    show_results(console, [folder], flags.out / "reports")
-    raise typer.Exit(exit_code(folder))
+    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
 
 
 @app.command()
@@ -192,6 +189,8 @@ def gate(
     Base and head are measured interleaved, in one job. Exit codes: 0 held, 1 regression, 2 failed
     or nothing to compare, 3 parity lost, 4 too noisy.
     """
+    from harness.commands.gate import check_writable, resume_gate, show_gate, start_gate
+
     console = Console(json=flags.json)
     runs = flags.out / "results" / "runs"
     if junit is not None:
@@ -213,16 +212,21 @@ def tax(
         typer.Option("--batch", min=1, max=4096, help="Batch size.  [default: 256, 32]"),
     ] = None,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Windows of each contender in a block.")
-    ] = ROUNDS,
+        int | None,
+        typer.Option(
+            "--rounds", min=1, help="Windows of each contender in a block.  [default: 24]"
+        ),
+    ] = None,
 ) -> None:
     """Hold our adapters against loops that an expert wrote by hand (CPU)."""
+    from harness.commands.tax import BATCH_SIZES, ROUNDS, resume_tax, show_tax, start_tax
+
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     if flags.resume is not None:
         folder = _run_folder(runs, flags.resume)
         folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
     else:
-        folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds)
+        folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds or ROUNDS)
     raise typer.Exit(show_tax(console, folder, flags.out / "reports"))
 
 
@@ -259,6 +263,13 @@ def micro(
     Exit codes: 0 clean; 1 a benchmark went beyond a limit of --fail; 2 a framework failed or there
     is nothing to compare; 3 parity lost.
     """
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.micro import resume_micro, start_micro
+    from harness.commands.micro_results import read_base, show_micro
+    from harness.commands.micro_session import Request
+    from harness.spec.micro_limits import read_micro_limits
+    from harness.worker.micro_job import BATCH_SIZES
+
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     limits = read_micro_limits(Path.cwd(), fail or ())
     earlier = None if base is None else read_base(_run_folder(runs, base))
@@ -272,7 +283,7 @@ def micro(
         folder = _run_folder(runs, flags.resume)
         resume_micro(console, catalogue, folder, flags.data_dir)
     else:
-        request = Request(tuple(dict.fromkeys(batch or MICRO_BATCH_SIZES)), quick, select)
+        request = Request(tuple(dict.fromkeys(batch or BATCH_SIZES)), quick, select)
         into = None if run is None else _run_folder(runs, run)
         folder = start_micro(
             console, catalogue, flags.selection(), request, runs, into=into, base=earlier
@@ -293,6 +304,9 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Look at this machine, and say how small a difference it can show."""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.doctor import show_diagnosis
+
     show_diagnosis(Console(json=json), read_catalogue(impl_dir or ()), seconds, framework)
 
 
@@ -304,6 +318,9 @@ def list_things(
     json: Json = False,
 ) -> None:
     """Show what there is to choose from."""
+    from harness.commands import listings
+    from harness.commands.catalogue import read_catalogue
+
     console = Console(json=json)
     if what == "runs":
         listings.list_runs(console, out / "results" / "runs")
@@ -329,6 +346,11 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a model's layers as each framework sees them."""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.show import show_model
+    from harness.execution.planning import chosen_implementations, named
+    from harness.spec.selection import FrameworkChoice, Selection
+
     catalogue = read_catalogue(impl_dir or ())
     definition = named("model", model, catalogue.models)
     asked = Selection(frameworks=tuple(FrameworkChoice.parse(text) for text in framework or ()))
@@ -344,6 +366,8 @@ def baseline_save(
     json: Json = False,
 ) -> None:
     """Add a stored run to the earlier ones of a baseline."""
+    from harness.commands.baselines import save_run
+
     results = out / "results"
     folder = _run_folder(results / "runs", run)
     save_run(Console(json=json), folder, baseline, results / "baselines")
@@ -364,6 +388,8 @@ def check(
     Exit codes: 0 held, or only a warning; 1 regression, with --strict; 2 a cell failed or there is
     nothing to compare; 3 parity lost; 4 too noisy.
     """
+    from harness.commands.baselines import check_run
+
     console, results = Console(json=json), out / "results"
     folder = _run_folder(results / "runs", run)
     raise typer.Exit(check_run(console, folder, baseline, results / "baselines", strict=strict))
@@ -387,6 +413,8 @@ def history(
     json: Json = False,
 ) -> None:
     """Show a cell over all stored runs, and where it changed."""
+    from harness.commands.history import show_history
+
     show_history(
         Console(json=json),
         cell,
@@ -409,6 +437,8 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a stored run in a format that other tools read."""
+    from harness.commands.export import export_run
+
     export_run(Console(json=json), _run_folder(out / "results" / "runs", run), format_, output)
 
 
@@ -421,6 +451,9 @@ def new_impl(
     json: Json = False,
 ) -> None:
     """Write the starting files of an implementation of your own."""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.new_impl import write_starter
+
     console = Console(json=json)
     written = write_starter(name, impl_dir, read_catalogue().implementations)
     console.result(f"{written.folder} holds {', '.join(written.files)}. What to do next:")
@@ -441,39 +474,44 @@ def power(
     json: Json = False,
 ) -> None:
     """Simulate gates: how often they cry wolf, how often they catch a slowdown."""
+    from harness.commands.power import show_power
+
     folders = [_run_folder(out / "results" / "runs", name) for name in run or []]
     show_power(Console(json=json), folders, save)
 
 
-def main() -> None:
-    """Run the command line; the process ends with its exit code."""
+def main() -> int:
+    """The command line has been run; its exit code.
+
+    What is neither an answer nor a mistake that users can mend is raised, for ``levelfield`` (see
+    there) to end with.
+    """
     console = Console()
+    status = 2
     try:
         status = app(standalone_mode=False) or 0
     except LevelfieldError as error:
         console.fail(str(error))
-        status = 2
     except TyperException as error:
         told = " ".join(error.format_message().split()).rstrip(".")
         console.fail(f"{told}: 'levelfield --help' shows what there is")
-        status = 2
     except OSError as error:
-        console.fail(f"{error}: make room there, or name another place")
-        status = 2
-    except Exception:
-        # Not 1, which the interpreter would end with: that is what a gate calls a regression.
-        console.fail(f"This is a mistake of levelfield's own:\n{traceback.format_exc()}")
-        status = 2
+        where = "" if error.filename is None else f"{error.filename}: "
+        told = error.strerror or type(error).__name__
+        console.fail(f"{where}{told}: make room there, or name another place")
     if status == INTERRUPTED:
         console.fail(
             "Interrupted. What was measured is kept: 'levelfield list runs' shows it, "
             "the same command with '--resume RUN' goes on"
         )
-    sys.exit(status)
+    return status
 
 
 def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags) -> Path:
     """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s."""
+    from harness.commands.preparation import command_line
+    from harness.commands.run import resume_run, start_run
+
     runs = flags.out / "results" / "runs"
     if flags.resume is not None:
         return resume_run(console, catalogue, _run_folder(runs, flags.resume), flags.data_dir)
@@ -488,7 +526,3 @@ def _run_folder(runs: Path, name: str) -> Path:
             raise UsageError(f"No run in {runs}, expected one: make one with 'levelfield run'")
         return folders[-1]
     return runs / name if (runs / name).is_dir() else Path(name)
-
-
-if __name__ == "__main__":
-    main()

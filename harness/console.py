@@ -1,11 +1,17 @@
-"""What users see while they wait, and at the end: the only place, with ``cli``, that prints."""
+"""What users see while they wait, and at the end: the only place, with ``cli``, that prints.
+
+Writing to a standard stream never fails: ``levelfield`` (see there) has seen to it. All text goes
+through ``terminal_text``.
+"""
 
 from __future__ import annotations
 
 import atexit
+import json as standard_json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -13,10 +19,12 @@ from rich.console import Console as RichConsole
 from rich.console import Group
 from rich.control import Control
 from rich.live import Live
-from rich.markup import escape
 from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
+
+from harness.errors import LevelfieldError
+from harness.texts import json_text, terminal_text
 
 PLAIN_WIDTH = 160
 
@@ -64,18 +72,18 @@ class Console:
     def say(self, text: str) -> None:
         """``text`` is on standard error: something that has happened."""
         self._clear()
-        self._err.print(escape(text))
+        self._err.print(_line(text))
 
     def warn(self, text: str) -> None:
         """``text`` is on standard error, so that it can't be missed."""
         self._clear()
-        self._err.print(f"[bold yellow]Warning:[/] {escape(text)}")
+        self._err.print(Text.assemble(("Warning:", "bold yellow"), " ", _line(text)))
 
     def fail(self, text: str) -> None:
         """``text`` is on standard error: the one line that says why the command ends."""
         self._close()
         self._clear()
-        self._err.print(f"[bold red]levelfield:[/] {escape(text)}")
+        self._err.print(Text.assemble(("levelfield:", "bold red"), " ", _line(text)))
 
     def show(self, board: Board | None) -> None:
         """A terminal shows ``board`` below the lines, in place of the one before; or none.
@@ -87,8 +95,10 @@ class Console:
         if board is None:
             self._close()
             return
-        table = _table(board.header, board.rows)
-        picture = Group(Text(board.title, "bold"), table, Text(board.note, "dim"))
+        title, note = _line(board.title), _line(board.note)
+        title.stylize("bold")
+        note.stylize("dim")
+        picture = Group(title, _table(board.header, board.rows), note)
         if self._live is None:
             self._clear()
             self._live = Live(console=self._err, auto_refresh=False, transient=True)
@@ -106,9 +116,8 @@ class Console:
     def status(self, text: str) -> None:
         """``text`` is what goes on now: on a terminal, until the next line takes its place."""
         if self._err.is_terminal and self._live is None:
-            self._err.print(
-                f"[dim]{escape(text)} …[/]", end="\r", overflow="ellipsis", no_wrap=True
-            )
+            line = Text.assemble(_line(text), " …", style="dim")
+            self._err.print(line, end="\r", overflow="ellipsis", no_wrap=True)
 
     def transferred(self, what: str, done_bytes: int, total_bytes: int | None) -> None:
         """A terminal shows how far ``what`` has come; elsewhere each further quarter is a line."""
@@ -119,7 +128,8 @@ class Console:
                 if total
                 else (f"{done_bytes / 1e6:.1f} MB")
             )
-            self._err.print(f"  {escape(what)}: {shown}", end="\r" if done_bytes != total else "\n")
+            line = Text.assemble("  ", _line(what), f": {shown}")
+            self._err.print(line, end="\r" if done_bytes != total else "\n")
             return
         quarter = 4 * done_bytes // total if total else 0
         if quarter > self._quarters.get(what, 0):
@@ -130,7 +140,27 @@ class Console:
         """``text`` is on standard output, unless results go there as JSON."""
         if not self.json:
             self._close()
-            self._out.print(escape(text), soft_wrap=True)
+            self._out.print(Text(terminal_text(text)), soft_wrap=True)
+
+    def command(self, line: str) -> None:
+        """``line`` is on standard output for a job's runner to obey, unless JSON goes there."""
+        if not self.json:
+            self.write(f"{line}\n".encode())
+
+    @contextmanager
+    def extra(self, what: str) -> Iterator[None]:
+        """What is done here comes on top of an answer: where it fails, there is a warning.
+
+        Of any kind: the answer stands, with its exit code, whatever a picture or a file does.
+        """
+        try:
+            yield
+        except OSError as error:
+            self.warn(f"{what} can't be written: {_reason(error)}")
+        except LevelfieldError as error:
+            self.warn(f"{what} can't be written: {error}")
+        except Exception as error:
+            self.warn(f"{what} can't be made, a mistake of levelfield's own: {error!r}")
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table is on standard output, unless results go there as JSON."""
@@ -142,18 +172,14 @@ class Console:
     def answer(self, value: Any) -> None:
         """``value`` is on standard output as JSON, if that was asked for."""
         if self.json:
-            text = msgspec.json.format(msgspec.json.encode(value), indent=2)
-            sys.stdout.write(text.decode() + "\n")
+            self.write(json_text(msgspec.json.format(_encoded(value), indent=2)) + b"\n")
 
     def write(self, content: bytes) -> None:
         """``content`` is on standard output as it is, for another program to read."""
         self._close()
-        try:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # The reader has seen enough, as ``head`` has; what is left goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
     def _clear(self) -> None:
         """A status that was shown does not shine through the line that follows it."""
@@ -161,10 +187,31 @@ class Console:
             self._err.control(Control((ControlType.ERASE_IN_LINE, 2)))
 
 
+def _line(text: str) -> Text:
+    """``text`` on one line: something that happened, or why the command ends."""
+    return Text(terminal_text(" ".join(text.splitlines())))
+
+
+def _reason(error: OSError) -> str:
+    """Where, and what the system says."""
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or type(error).__name__}"
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # The name of a file, say, whose bytes are no UTF-8.
+        plain = standard_json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        return plain.encode("utf-8", "replace")
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
-    table = Table(title=escape(title) or None, title_justify="left", box=None, pad_edge=False)
+    heading = Text(terminal_text(title), "table.title") if title else None
+    table = Table(title=heading, title_justify="left", box=None, pad_edge=False)
     for name in header:
-        table.add_column(escape(name), overflow="fold")
+        table.add_column(_line(name), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*map(_line, row))
     return table

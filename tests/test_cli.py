@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from harness import __version__, cli, paths
+from harness import __version__, paths
 
 
 def levelfield(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -164,21 +164,3 @@ def test_without_a_gpu_the_gpu_suite_says_so_and_downloads_nothing():
         pytest.skip("there is a GPU here")
     assert done.returncode == 2
     assert "No GPU found for --device gpu" in done.stderr
-
-
-@pytest.mark.parametrize(
-    "error, said",
-    [
-        (OSError(28, "No space left on device"), "No space left on device: make room there"),
-        (ZeroDivisionError("division by zero"), "This is a mistake of levelfield's own"),
-    ],
-)
-def test_what_nobody_foresaw_is_not_called_a_regression(monkeypatch, capsys, error, said):
-    def fails(**how: object) -> int:
-        raise error
-
-    monkeypatch.setattr(cli, "app", fails)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert said in " ".join(capsys.readouterr().err.split())

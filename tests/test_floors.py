@@ -17,7 +17,7 @@ ROOT = paths.ROOT
 HARNESS = sorted((ROOT / "harness").rglob("*.py"))
 IMPLS = sorted((ROOT / "impls").rglob("*.py"))
 FLOORS = [
-    "errors", "paths", "spec", "datasets", "environments", "worker", "execution", "store",
+    "errors", "paths", "texts", "spec", "datasets", "environments", "worker", "execution", "store",
     "analysis", "report", "console", "commands", "formats", "cli", "__main__",
 ]  # fmt: skip
 PURE = ["analysis"]

@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.commands.flags import DataDir, Json
-from harness.commands.inputs import DatasetProgress
 from harness.console import Console
-from harness.datasets.search import dataset_info, find_dataset
 
 data_app = typer.Typer(help="The datasets.", no_args_is_help=True)
 
@@ -22,6 +20,9 @@ def data_fetch(
     json: Json = False,
 ) -> None:
     """Find or download a dataset."""
+    from harness.commands.inputs import DatasetProgress
+    from harness.datasets.search import find_dataset
+
     console = Console(json=json)
     found = find_dataset(
         dataset,
@@ -43,6 +44,8 @@ def data_info(
     json: Json = False,
 ) -> None:
     """Show every source of a dataset, and which of them have it."""
+    from harness.datasets.search import dataset_info
+
     console = Console(json=json)
     info = dataset_info(dataset, Path(data_dir) if data_dir else None)
     rows = [(one.source, one.dataset, one.state, one.place, one.detail) for one in info.sources]

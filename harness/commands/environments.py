@@ -6,14 +6,8 @@ from typing import Annotated
 
 import typer
 
-from harness.commands import listings
-from harness.commands.catalogue import read_catalogue
 from harness.commands.flags import Device, Frameworks, ImplDirs, Json
-from harness.commands.preparation import sync_environments
 from harness.console import Console
-from harness.environments.collection import Environments
-from harness.execution.planning import Choice, named
-from harness.spec.selection import FrameworkChoice
 
 env_app = typer.Typer(help="The frameworks' environments.", no_args_is_help=True)
 
@@ -26,6 +20,11 @@ def env_sync(
     json: Json = False,
 ) -> None:
     """Make the environments that are not there yet."""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.preparation import sync_environments
+    from harness.execution.planning import Choice, named
+    from harness.spec.selection import FrameworkChoice
+
     console = Console(json=json)
     catalogue = read_catalogue(impl_dir or ())
     device = device or "cpu"
@@ -48,6 +47,9 @@ def env_sync(
 @env_app.command("list")
 def env_list(impl_dir: ImplDirs = None, json: Json = False) -> None:
     """Show all environments: versions, size and place."""
+    from harness.commands import listings
+    from harness.commands.catalogue import read_catalogue
+
     listings.list_environments(Console(json=json), read_catalogue(impl_dir or ()))
 
 
@@ -57,6 +59,8 @@ def env_remove(
     json: Json = False,
 ) -> None:
     """Remove environments."""
+    from harness.environments.collection import Environments
+
     console = Console(json=json)
     freed = {one: Environments().remove(one) for one in name}
     for one, size_bytes in freed.items():

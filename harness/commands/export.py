@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,10 +12,9 @@ from harness.analysis.judgement import REASONS, LeftOut
 from harness.console import Console
 from harness.errors import UsageError
 from harness.spec.events import Run
+from harness.spec.exports import Format
 from harness.store.exports import csv_text, parquet_bytes
 from harness.store.runs import read_run
-
-Format = Literal["csv", "parquet", "github", "bmf"]
 
 
 class ExportAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from harness.analysis.gate import GateJudgement, gate
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.preparation import command_line
+from harness.commands.results import write_pages
 from harness.commands.revisions import (
     commit_of,
     repository_of,
@@ -24,7 +25,7 @@ from harness.commands.run import resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
-from harness.report.files import point_latest, write_report
+from harness.report.files import report_page
 from harness.report.gate import (
     conclusion,
     gate_header,
@@ -161,16 +162,12 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
 
 
 def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | None) -> int:
-    """The gate's table stands in the terminal and in files; its exit code."""
+    """The gate's table stands in the terminal; its exit code. Then files are written."""
     run = read_run(folder)
     found = gate(run)
-    page = write_report(run, reports)
-    point_latest(reports, run.manifest.run)
-    text = markdown(found, run.manifest)
+    page = report_page(reports, run.manifest.run)
     table = page.parent / "gate.md"
-    table.write_text(text, encoding="utf-8")
-    if junit_file is not None:
-        junit_file.write_bytes(junit(found))
+    text = markdown(found, run.manifest)
     if console.terminal:
         title = f"{conclusion(found)}:"
         console.table(title, gate_header(), gate_rows(found, run.manifest.titles))
@@ -178,14 +175,6 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
             console.result(line)
     else:
         console.result(text)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in github_annotations(found):
-            console.result(line)
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
-            with Path(summary).open("a", encoding="utf-8") as file:
-                file.write(text)
-    console.result(f"Report: {page}")
     console.answer(
         GateAnswer(
             run=run.manifest.run,
@@ -196,6 +185,21 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
             judgement=found,
         )
     )
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in github_annotations(found):
+            console.command(line)
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with console.extra("GITHUB_STEP_SUMMARY"), Path(summary).open("ab") as file:
+                file.write(text.encode())
+    if junit_file is not None:
+        with console.extra("--junit"):
+            junit_file.write_bytes(junit(found))
+    with console.extra("The table for a comment"):
+        table.parent.mkdir(parents=True, exist_ok=True)
+        table.write_text(text, encoding="utf-8")
+    with console.extra("The report"):
+        write_pages(console, run, reports)
     return found.exit_code
 
 

@@ -107,9 +107,6 @@ def show_history(
     sides = [(_side(folders, before), _side(folders, after)) for before, after in neighbours(found)]
     series = own[0].cells[0].series
     path = plot or pictures / f"{picture_name(series)}.svg"
-    _write(
-        path, history_picture(found, f"{series} on {own[-1].machine}, not interleaved", path.suffix)
-    )
     answer = HistoryAnswer(
         series=series,
         machine=own[-1].machine,
@@ -122,8 +119,15 @@ def show_history(
         runs_without_rate=sum(len(each.cells) for each in own) - len(rates),
         problems=tuple(problems),
     )
+    title = f"{series} on {own[-1].machine}, not interleaved"
+    if plot is not None:
+        _write(path, history_picture(found, title, path.suffix))
     _show(console, answer, last)
     console.answer(answer)
+    if plot is None:
+        # Nobody asked for it: it comes on top of the answer.
+        with console.extra("The picture"):
+            _write(path, history_picture(found, title, path.suffix))
 
 
 def _show(console: Console, answer: HistoryAnswer, last: int) -> None:

@@ -10,10 +10,12 @@ from harness.analysis.micro import Measure, Roofs, StepTime, measures, roofs_of,
 from harness.analysis.micro_check import MicroComparison, compared, earlier_ones
 from harness.analysis.parity import parity_verdict
 from harness.commands.micro_proofs import check_comparable
+from harness.commands.results import write_pages
 from harness.console import Console
 from harness.errors import RecordError, UsageError
-from harness.report.files import point_latest, write_report
+from harness.report.files import report_page
 from harness.report.micro_words import breach_rows, comparison_rows, micro_rows
+from harness.spec.events import Run
 from harness.spec.micro import Micro, MicroFailure, MicroFramework, Start
 from harness.spec.micro_limits import MicroLimits
 from harness.store.micro import has_micro, micro_path, read_micro, read_micro_manifest
@@ -63,7 +65,7 @@ def show_micro(
     limits: MicroLimits,
     base: Micro | None = None,
 ) -> int:
-    """Tables stand in the terminal, the run's report on disk; the exit code.
+    """Tables stand in the terminal; the exit code. Then the run's report is written.
 
     It is 3 where parity failed, 2 where something could not be measured, 1 where a limit was
     broken. ``base``: what is compared with; by default, where there are limits, the newest earlier
@@ -77,13 +79,28 @@ def show_micro(
         raise UsageError(
             f"{folder} has no micro-benchmarks, expected some: measure with 'levelfield micro'"
         )
-    page = write_report(run, reports, micro)
-    point_latest(reports, run.manifest.run)
+    try:
+        return _show(
+            console, folder, run, micro, report_page(reports, run.manifest.run), limits, base
+        )
+    finally:
+        with console.extra("The report"):
+            write_pages(console, run, reports, micro)
+
+
+def _show(
+    console: Console,
+    folder: Path,
+    run: Run,
+    micro: Micro,
+    reports: Path,
+    limits: MicroLimits,
+    base: Micro | None,
+) -> int:
     for title, header, rows in micro_rows(micro):
         console.table(title, header, rows)
     for failure in micro.manifest.failures:
         console.result(f"{failure.what}: {failure.phase}: {failure.reason}")
-    console.result(f"Report: {page}")
     comparison = None
     if base is not None:
         check_comparable(base, micro.manifest)
@@ -97,7 +114,7 @@ def show_micro(
         MicroAnswer(
             run=run.manifest.run,
             folder=str(folder),
-            report=str(page),
+            report=str(report_page(reports, run.manifest.run)),
             files=tuple(str(micro_path(folder, name)) for name in micro.files),
             exit_code=code,
             frameworks=micro.manifest.frameworks,

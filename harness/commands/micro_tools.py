@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness import paths
-from harness.commands.preparation import sync_environments
 from harness.console import Console
 from harness.environments.records import SyncedEnvironment
 from harness.execution.planning import Choice
@@ -42,6 +41,9 @@ def tools_folder(console: Console, environment: SyncedEnvironment) -> Path:
     Raises:
         LevelfieldError: it could not be made.
     """
+    # Statistics come with it, for which a list of environments need not wait.
+    from harness.commands.preparation import sync_environments
+
     python = ".".join(environment.record.python.split(".")[:2])
     [made] = sync_environments(console, [Choice(tools_implementation([python]), None)], "cpu")
     scheme = "nt" if sys.platform == "win32" else "posix_prefix"

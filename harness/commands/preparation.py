@@ -286,7 +286,7 @@ def prepare_workers(
             script=implementation.script,
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
-        float64_modes[cell.id] = getattr(implementation, "float64", ())
+        float64_modes[cell.id] = implementation.float64
     oracle_code = code_digest(catalogue.oracle)
     return Prepared(contenders, oracles, oracle_code, float64_modes, inputs)
 

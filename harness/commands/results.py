@@ -17,9 +17,16 @@ from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
 from harness.commands.run import exit_code as exit_code_of
 from harness.console import Console
-from harness.report.files import point_latest, write_comparison, write_report
+from harness.report.files import (
+    comparison_name,
+    point_latest,
+    report_page,
+    write_comparison,
+    write_report,
+)
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Failure, Run, Skip
+from harness.spec.micro import Micro
 from harness.spec.recipes import Recipe
 from harness.store.micro import read_micro
 from harness.store.runs import read_run
@@ -67,37 +74,59 @@ class VerificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
 
 
-def show_results(console: Console, folders: Sequence[Path], reports: Path) -> None:
-    """The report of each run is written, and its verdicts stand in the terminal."""
-    answers = []
+def show_measured(console: Console, folder: Path, reports: Path) -> int:
+    """The verdicts of a run that has just ended stand in the terminal; its exit code.
+
+    Then its report is written, if that can be.
+    """
+    run = read_run(folder)
+    console.answer(_shown(console, folder, run, reports))
+    with console.extra("The report"):
+        write_pages(console, run, reports, read_micro(folder))
+    return exit_code_of(run)
+
+
+def show_stored(console: Console, folders: Sequence[Path], reports: Path) -> None:
+    """The verdicts of each run stand in the terminal, and its report is written."""
     runs = [read_run(folder) for folder in folders]
+    answers = [
+        _shown(console, folder, run, reports) for folder, run in zip(folders, runs, strict=True)
+    ]
+    comparison = reports / comparison_name(runs) / "index.html"
+    many = len(runs) > 1
+    console.answer(
+        ComparisonAnswer(runs=tuple(answers), comparison=str(comparison)) if many else answers[0]
+    )
     for folder, run in zip(folders, runs, strict=True):
-        judgement = judge(run)
-        page = write_report(run, reports, read_micro(folder))
-        point_latest(reports, run.manifest.run)
-        show_verdicts(console, run, judgement)
-        console.result(f"Report: {page}")
-        answers.append(
-            RunAnswer(
-                run=run.manifest.run,
-                folder=str(folder),
-                report=str(page),
-                exit_code=exit_code_of(run),
-                judgement=judgement,
-                failures=_of(run, Failure),
-                skips=_of(run, Skip),
-                reproductions=reproductions(run),
-                convergences=convergences(run),
-                target_times=target_times(run),
-                input_costs=input_costs(run),
-            )
-        )
-    if len(runs) == 1:
-        console.answer(answers[0])
-        return
-    comparison = write_comparison(runs, reports)
-    console.result(f"Side by side: {comparison}")
-    console.answer(ComparisonAnswer(runs=tuple(answers), comparison=str(comparison)))
+        write_pages(console, run, reports, read_micro(folder))
+    if many:
+        console.result(f"Side by side: {write_comparison(runs, reports)}")
+
+
+def write_pages(console: Console, run: Run, reports: Path, micro: Micro | None = None) -> None:
+    """The report of ``run`` is written, and the user knows where it is."""
+    page = write_report(run, reports, micro)
+    point_latest(reports, run.manifest.run)
+    console.result(f"Report: {page}")
+
+
+def _shown(console: Console, folder: Path, run: Run, reports: Path) -> RunAnswer:
+    """The verdicts stand in the terminal; and as an answer."""
+    judgement = judge(run)
+    show_verdicts(console, run, judgement)
+    return RunAnswer(
+        run=run.manifest.run,
+        folder=str(folder),
+        report=str(report_page(reports, run.manifest.run)),
+        exit_code=exit_code_of(run),
+        judgement=judgement,
+        failures=_of(run, Failure),
+        skips=_of(run, Skip),
+        reproductions=reproductions(run),
+        convergences=convergences(run),
+        target_times=target_times(run),
+        input_costs=input_costs(run),
+    )
 
 
 def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:

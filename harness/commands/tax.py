@@ -12,11 +12,12 @@ from harness.analysis.tax import LARGE_BATCH, Tax, taxes
 from harness.commands import suites
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.preparation import command_line
+from harness.commands.results import write_pages
 from harness.commands.run import exit_code, resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations
-from harness.report.files import point_latest, write_report
+from harness.report.files import report_page
 from harness.report.formats import NOTHING, bounds, times
 from harness.spec.cells import HANDWRITTEN
 from harness.spec.implementations import Implementation
@@ -128,10 +129,8 @@ def script_of(implementation: Implementation) -> Path | None:
 
 
 def show_tax(console: Console, folder: Path, reports: Path) -> int:
-    """The ratios stand in the terminal, the run's report on disk; the exit code."""
+    """The ratios stand in the terminal; the exit code. Then the run's report is written."""
     run = read_run(folder)
-    page = write_report(run, reports)
-    point_latest(reports, run.manifest.run)
     found = taxes(run)
     titles = run.manifest.titles
     console.table(
@@ -139,13 +138,18 @@ def show_tax(console: Console, folder: Path, reports: Path) -> int:
         ("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
         [_row(each, titles.get(each.framework, each.framework)) for each in found],
     )
-    console.result(f"Report: {page}")
     code = exit_code(run)
     console.answer(
         TaxAnswer(
-            run=run.manifest.run, folder=str(folder), report=str(page), exit_code=code, taxes=found
+            run=run.manifest.run,
+            folder=str(folder),
+            report=str(report_page(reports, run.manifest.run)),
+            exit_code=code,
+            taxes=found,
         )
     )
+    with console.extra("The report"):
+        write_pages(console, run, reports)
     return code
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness.report.charts import draw
 from harness.report.comparison import comparison_of
 from harness.report.headlines import Headline, headline, read_headline
-from harness.report.html import html, index_html, printable
 from harness.report.markdown import FIGURES, comment, markdown
 from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
 from harness.spec.events import Run
 from harness.spec.micro import Micro
+from harness.texts import printable
 
 LATEST = "latest"
 HEADLINE = "headline.json"
@@ -32,6 +31,11 @@ def write_report(run: Run, reports: Path, micro: Micro | None = None) -> Path:
     ``index.html``. A report of the same run that stood there is replaced.
     """
     return write_page(page_of(run, micro), reports, folder_name(run.manifest.run))
+
+
+def report_page(reports: Path, run: str) -> Path:
+    """Where ``write_report`` puts the page of the run called ``run``."""
+    return reports / folder_name(run) / "index.html"
 
 
 def write_comparison(runs: Sequence[Run], reports: Path) -> Path:
@@ -51,6 +55,10 @@ def write_page(page: Page, reports: Path, name: str) -> Path:
 
     Returns the path of its ``index.html``.
     """
+    # These libraries take a while: nobody waits for them before there is something to draw.
+    from harness.report.charts import draw
+    from harness.report.html import html
+
     folder = reports / name
     figures = folder / FIGURES
     figures.mkdir(parents=True, exist_ok=True)
@@ -73,6 +81,8 @@ def write_index(reports: Path) -> Path:
 
     Folders that hold something else are passed over.
     """
+    from harness.report.html import index_html
+
     index = reports / "index.html"
     _write(index, index_html(read_headlines(reports)))
     return index

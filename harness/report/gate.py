@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.analysis.gate import GatedCell, GateJudgement
 from harness.report.formats import NOTHING, bounds, count, percent
@@ -16,6 +16,16 @@ from harness.report.outcomes import (
     points_gained,
 )
 from harness.spec.events import Manifest
+from harness.texts import (
+    annotation,
+    markdown_code,
+    markdown_lines,
+    markdown_text,
+    xml_text,
+)
+
+LONGEST_TABLE, LONGEST_NOTES, LONGEST_TERMS = 25_000, 15_000, 3_000
+"""Letters of each part: GitHub takes 65,536 in a comment."""
 
 
 def gate_header() -> tuple[str, ...]:
@@ -47,12 +57,21 @@ def conclusion(found: GateJudgement) -> str:
 
 def markdown(found: GateJudgement, manifest: Manifest) -> str:
     """For a pull request: the conclusion, a table, and how it was measured below a fold."""
-    lines = [f"### {_escaped(conclusion(found))}", ""]
-    lines += _table(gate_header(), gate_rows(found, manifest.titles))
-    notes = [f"- {_escaped(sentence)}" for sentence in sentences(found)]
+    lines = [f"### {markdown_text(conclusion(found))}", ""]
+    lines += [_row(gate_header()), _row(("---",) * len(gate_header()))]
+    rows = [_row(map(markdown_text, row)) for row in gate_rows(found, manifest.titles)]
+    lines += markdown_lines(rows, LONGEST_TABLE)
+    notes = [f"- {markdown_text(sentence)}" for sentence in sentences(found)]
     if notes:
-        lines += ["", *notes]
+        lines += ["", *markdown_lines(notes, LONGEST_NOTES)]
     thresholds = {cell.thresholds for cell in found.cells}
+    measured = [
+        f"Slower: the lower bound is above {percent(each.slowdown)}. Too noisy: "
+        f"{percent(each.blind_to)} more time, or a loss of {each.accuracy_blind_to * 100:g} "
+        "points, could have gone unseen. Less accurate: the lower bound of the loss is above "
+        f"{each.accuracy * 100:g} points."
+        for each in sorted(thresholds, key=repr)
+    ]
     lines += [
         "",
         "<details><summary>How this was measured</summary>",
@@ -62,16 +81,10 @@ def markdown(found: GateJudgement, manifest: Manifest) -> str:
         "one-sided 95 % upper one. *A/A* is the interval of the base's speed against its own "
         "second copy.",
         "",
-        *(
-            f"Slower: the lower bound is above {percent(each.slowdown)}. Too noisy: "
-            f"{percent(each.blind_to)} more time, or a loss of {each.accuracy_blind_to * 100:g} "
-            "points, could have gone unseen. Less accurate: the lower bound of the loss is above "
-            f"{each.accuracy * 100:g} points."
-            for each in sorted(thresholds, key=repr)
-        ),
+        *markdown_lines(measured, LONGEST_TERMS),
         "",
-        f"{_escaped(manifest.machine.cpu)}, {count(manifest.machine.cores, 'core')}; run "
-        f"`{manifest.run}`; again: `{' '.join(manifest.command)}`",
+        f"{markdown_text(manifest.machine.cpu)}, {count(manifest.machine.cores, 'core')}; run "
+        f"{markdown_code(manifest.run)}; again: {markdown_code(' '.join(manifest.command))}",
         "",
         "</details>",
         "",
@@ -100,7 +113,7 @@ def github_annotations(found: GateJudgement) -> Iterator[str]:
     for cell in found.cells:
         for kind, what, text in _problems(cell):
             level = "error" if kind == "failure" else "warning"
-            yield f"::{level} title={_property(f'levelfield: {what}')}::{_data(text)}"
+            yield annotation(level, f"levelfield: {what}", text)
 
 
 def junit(found: GateJudgement) -> bytes:
@@ -110,17 +123,17 @@ def junit(found: GateJudgement) -> bytes:
     for cell in found.cells:
         problems = {what.split()[0]: (kind, text) for kind, what, text in _problems(cell)}
         for name in ("speed", "accuracy", "parity"):
-            case = ET.SubElement(suite, "testcase", classname=cell.series, name=name)
+            case = _testcase(suite, cell.series, name)
             totals["tests"] += 1
             if name not in problems:
                 continue
             kind, text = problems[name]
             tag = "skipped" if kind == "skipped" else kind
             totals[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-            ET.SubElement(case, tag, message=text)
+            ET.SubElement(case, tag, message=xml_text(text))
     for each in found.left_out:
-        case = ET.SubElement(suite, "testcase", classname=each.what, name="left out")
-        ET.SubElement(case, "skipped", message=each.reason)
+        case = _testcase(suite, each.what, "left out")
+        ET.SubElement(case, "skipped", message=xml_text(each.reason))
         totals["tests"] += 1
         totals["skipped"] += 1
     for key, value in totals.items():
@@ -178,27 +191,9 @@ def _unseen_loss(cell: GatedCell) -> str:
     )
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
-    yield _row(header)
-    yield _row(("---",) * len(header))
-    for row in rows:
-        yield _row(tuple(_escaped(each) for each in row))
+def _testcase(suite: ET.Element, series: str, name: str) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname=xml_text(series), name=name)
 
 
-def _row(cells: tuple[str, ...]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """For a cell of a Markdown table, and against HTML in names."""
-    for raw, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
-        text = text.replace(raw, safe)
-    return text
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

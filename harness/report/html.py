@@ -20,11 +20,10 @@ from harness.report.headlines import Headline
 from harness.report.marks import attributes
 from harness.report.page import Datum, Page, Player
 from harness.report.palette import ALL, SERIES
+from harness.texts import printable
 
 DOT = re.compile(r"M (-?[\d.]+) (-?[\d.]+) \nL \1 \2 \n")
 """A stroke without length in a path, as ``drawing.draw_dots`` makes them."""
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-"""All but line feed and tab."""
 
 
 def html(page: Page, drawings: Mapping[str, str]) -> str:
@@ -146,9 +145,3 @@ def with_classes(drawings: Mapping[str, str]) -> tuple[dict[str, str], str]:
 def _short_dot(dot: re.Match[str]) -> str:
     """The same dot in a third of the letters: pages hold tens of thousands."""
     return f"M{float(dot[1]):.2f} {float(dot[2]):.2f}l0 0"
-
-
-def printable(text: str) -> str:
-    """``text`` with what no document may hold (control characters, lone surrogates) replaced."""
-    cleaned = CONTROLS.sub("\ufffd", text)
-    return cleaned.encode("utf-8", "replace").decode("utf-8")

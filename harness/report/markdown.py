@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from harness.report.html import printable
 from harness.report.page import (
     Block,
     Code,
@@ -20,9 +19,13 @@ from harness.report.page import (
     Table,
     VerdictGroup,
 )
+from harness.texts import markdown_lines, printable
+from harness.texts import markdown_text as escaped
 
 FIGURES = "figures"
 """Name of the folder beside the document that holds its figures."""
+LONGEST_COMMENT = 60_000
+"""Letters: GitHub takes 65,536 in a comment."""
 
 
 def markdown(page: Page) -> str:
@@ -51,18 +54,8 @@ def comment(page: Page) -> str:
         f"Run {escaped(page.subtitle)}."
         + (f" Whole report: {escaped(page.again)}" if page.again else ""),
     ]
-    return printable("\n\n".join(part for part in parts if part) + "\n")
-
-
-def escaped(text: str) -> str:
-    """``text`` on one line, shown by a Markdown reader as it is, whatever it holds."""
-    line = " ".join(text.split())
-    line = line.replace("\\", "\\\\")
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([`*|~$])", r"\\\1", line)
-    line = re.sub(r"\](?=[(\[:])", r"\\]", line)
-    line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)  # within a word it does nothing
-    return re.sub(r"^([-+#=]|\d+[.)])(?=\s|$)", r"\\\1", line)
+    kept = markdown_lines([part for part in parts if part], LONGEST_COMMENT)
+    return printable("\n\n".join(kept) + "\n")
 
 
 def fenced(text: str) -> str:

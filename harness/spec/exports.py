@@ -6,6 +6,9 @@ from typing import Literal
 
 import msgspec
 
+Format = Literal["csv", "parquet", "github", "bmf"]
+"""What reads an export."""
+
 
 class WindowRow(msgspec.Struct, frozen=True, kw_only=True):
     """One timed window: a row of the CSV and of the Parquet table.

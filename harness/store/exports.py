@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable
 from typing import Any
@@ -11,20 +10,14 @@ import msgspec
 
 from harness.errors import UsageError
 from harness.spec.exports import WindowRow
+from harness.texts import csv_table
 
 COLUMNS = WindowRow.__struct_fields__
 
 
 def csv_text(rows: Iterable[WindowRow]) -> str:
-    """A header and a line a row (RFC 4180, lines end with a line feed).
-
-    ``true`` and ``false`` are words, what is missing is empty, and numbers have all their digits.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(map(_plain, msgspec.structs.astuple(row)) for row in rows)
-    return text.getvalue()
+    """A header and a line a row, as ``csv_table`` has them."""
+    return csv_table(COLUMNS, map(msgspec.structs.astuple, rows))
 
 
 def parquet_bytes(rows: Iterable[WindowRow]) -> bytes:
@@ -58,10 +51,6 @@ def parquet_bytes(rows: Iterable[WindowRow]) -> bytes:
     sink = io.BytesIO()
     pyarrow.parquet.write_table(table, sink, compression="zstd")
     return sink.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _kind(annotation: Any) -> tuple[type, bool]:

@@ -27,11 +27,11 @@ class RunWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = only_writer(folder, folder / ".lock")
-        path = folder / EVENTS
-        drop_torn_line(path)
-        fresh = not path.exists() or path.stat().st_size == 0
-        self._file = path.open("ab")
-        if fresh:
+        self._path = folder / EVENTS
+        drop_torn_line(self._path)
+        self._file = self._path.open("ab", buffering=0)
+        self._size = self._path.stat().st_size
+        if self._size == 0:
             self.append_event(Header(at=time.time()))
 
     @classmethod
@@ -59,15 +59,45 @@ class RunWriter:
         part.replace(self.folder / MANIFEST)
 
     def append_event(self, event: AnyEvent) -> None:
-        """``event`` is in the file, whole, even if this process dies now."""
-        self._file.write(msgspec.json.encode(event) + b"\n")
-        self._file.flush()
+        """``event`` is in the file, whole, even if this process dies now.
+
+        Raises:
+            RecordError: the file can't be written any more, or is no longer what was written.
+        """
+        line = msgspec.json.encode(event) + b"\n"
+        try:
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
+            found = self._path.stat()
+        except FileNotFoundError:
+            raise self._lost("has gone") from None
+        except OSError as error:
+            # No half of a line is left for the next one to stand behind.
+            os.ftruncate(self._file.fileno(), self._size)
+            raise RecordError(
+                f"{self._path} can't be written ({error.strerror}), expected room for what is "
+                f"measured: make room, then go on with '--resume {self.folder.name}'"
+            ) from None
+        self._size += len(line)
+        if not os.path.samestat(found, os.fstat(self._file.fileno())):
+            raise self._lost("is another file now")
+        if found.st_size != self._size:
+            raise self._lost(f"has {found.st_size} bytes now, and {self._size} were written")
+
+    def _lost(self, how: str) -> RecordError:
+        return RecordError(
+            f"{self._path} {how}, expected to be alone with it until the run ends: "
+            "leave results/ alone meanwhile, and measure again"
+        )
 
     def close(self) -> None:
         """Everything is on disk and another process may write."""
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._lock.release()
+        try:
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+            self._lock.release()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -139,8 +169,11 @@ def read_run(folder: Path) -> Run:
     path = folder / EVENTS
     try:
         lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return Run(manifest=manifest, events=())
+    except OSError as error:
+        raise RecordError(
+            f"{path} can't be read ({error.strerror}), expected what was measured: "
+            "put it back, or measure again"
+        ) from None
     events: list[AnyEvent] = []
     decoder = msgspec.json.Decoder(AnyEvent)
     last = len(lines) - 1

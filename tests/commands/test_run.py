@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -71,6 +72,31 @@ def test_a_run_ends_with_verdicts_and_a_report(levelfield, tmp_path):
     assert "not interleaved" in Path(tmp_path / beside["comparison"]).read_text(encoding="utf-8")
     listed = json.loads(levelfield("list", "runs", "--json").stdout)
     assert [(each["run"], each["exit_code"]) for each in listed] == [(run.manifest.run, 3)]
+
+
+@pytest.mark.parametrize("end", ["| head -2", "| true", ">&- 2>&- <&-", ">/dev/full"])
+def test_who_reads_changes_nothing_of_a_run(tmp_path, end):
+    line = f"{shlex.join(command(*QUICK))} 2>&1 {end}; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, env=surroundings(), capture_output=True, timeout=900
+    )
+    assert done.returncode == 3, "quick does not compute what it should"
+    [folder] = run_folders(tmp_path / "results" / "runs")
+    run = read_run(folder)
+    assert blocks(run) == [1, 2, 3]
+    assert isinstance(run.events[-1], RunFinished)
+    assert (tmp_path / "reports" / "latest" / "index.html").is_file()
+    assert not workers_left()
+
+
+def test_a_run_whose_record_goes_away_says_so(tmp_path):
+    process = start(tmp_path, *QUICK)
+    folder = wait_for_block(tmp_path, 1)
+    (folder / "trials.jsonl").unlink()
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 2
+    assert "trials.jsonl has gone, expected to be alone with it" in said.splitlines()[-1]
+    assert not workers_left()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])

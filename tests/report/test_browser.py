@@ -225,6 +225,30 @@ def test_a_table_is_kept_as_raw_values(
     assert rows[2][:3] == ["MXNet Gluon", "0.04", "1.1"]
 
 
+def test_a_spreadsheet_computes_nothing_of_a_kept_table(
+    tab: Callable[..., Tab], index: Path, tmp_path: Path
+) -> None:
+    opened = tab(index)
+    shown = ["=1+1", "@SUM(A1)", "-1+cmd", "-0.98", "+3.1 %", "plain"]
+    opened.page.evaluate(
+        """shown => {
+            const [, row] = [...document.querySelectorAll("caption")]
+                .find(each => each.textContent.includes("Phases of a long trial"))
+                .closest("table").rows;
+            shown.forEach((text, index) => {
+                row.cells[index].replaceChildren(text);
+                delete row.cells[index].dataset.value;
+            });
+        }""",
+        shown,
+    )
+    with opened.page.expect_download() as download:
+        opened.page.get_by_role("button", name="CSV of Phases of a long trial").click()
+    download.value.save_as(tmp_path / "table.csv")
+    rows = list(csv.reader(io.StringIO((tmp_path / "table.csv").read_text("utf-8"))))
+    assert rows[1][:6] == ["'=1+1", "'@SUM(A1)", "'-1+cmd", "-0.98", "+3.1 %", "plain"]
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_all_windows_are_kept_as_raw_values(
     tab: Callable[..., Tab], index: Path, tmp_path: Path, scripts: bool

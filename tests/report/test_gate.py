@@ -79,7 +79,7 @@ def test_annotations_are_github_s_commands():
     )
     noisy = judgement(4, speed="too_noisy", detail="one\ntwo")
     assert next(iter(github_annotations(noisy))).startswith("::warning title=")
-    assert "%0A" in next(iter(github_annotations(noisy)))
+    assert next(iter(github_annotations(noisy))).endswith(": one two")
     assert list(github_annotations(judgement())) == []
 
 

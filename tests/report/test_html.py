@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report import html
 from harness.report.files import write_report
-from harness.report.html import inline_svg, printable, with_classes
+from harness.report.html import inline_svg, with_classes
 from harness.report.palette import SERIES
 from harness.spec.events import Run
 
@@ -87,7 +87,3 @@ def test_dots_are_written_in_short() -> None:
     assert inline_svg(svg, "a") == (
         f'<svg aria-hidden="true"><path d="M123.46 45.68l0 0{line}"/></svg>'
     )
-
-
-def test_printable_replaces_what_no_document_may_hold() -> None:
-    assert printable("a\n\tb\x00\x1b\ud800") == "a\n\tb\ufffd\ufffd?"

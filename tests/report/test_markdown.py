@@ -1,29 +1,8 @@
 from collections.abc import Callable
 
-import pytest
-
-from harness.report.markdown import comment, escaped, fenced, markdown
+from harness.report.markdown import comment, fenced, markdown
 from harness.report.view import page_of
 from harness.spec.events import Run
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("2.1× [2.0, 2.2] faster", "2.1× [2.0, 2.2] faster"),
-        ("first_step of a_b_c", "first_step of a_b_c"),
-        ("a|b", "a\\|b"),
-        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
-        ("[x](javascript:y)", "[x\\](javascript:y)"),
-        ("two\nlines  here", "two lines here"),
-        ("*bold* _so_ `code` $x$", "\\*bold\\* \\_so\\_ \\`code\\` \\$x\\$"),
-        ("# no heading", "\\# no heading"),
-        ("1. no list", "\\1. no list"),
-        ("back\\slash", "back\\\\slash"),
-    ],
-)
-def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert escaped(text) == shown
 
 
 def test_a_fence_is_longer_than_any_within() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 
 import msgspec
 import pytest
@@ -50,6 +51,46 @@ def test_an_event_is_on_disk_before_the_writer_is_closed(tmp_path, manifest):
     with RunWriter.create(tmp_path / "r", manifest) as writer:
         writer.append_event(SKIP)
         assert SKIP in read_run(tmp_path / "r").events
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.unlink(), "has gone"),
+        (lambda path: path.rename(path.with_name("else")), "has gone"),
+        (lambda path: path.with_name("new").replace(path), "is another file now"),
+        (lambda path: path.write_bytes(b""), "bytes now"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"more\n"), "bytes now"),
+    ],
+    ids=["unlinked", "renamed", "replaced", "emptied", "grown"],
+)
+def test_events_are_written_nowhere_else_without_a_word(tmp_path, manifest, harm, said):
+    writer = RunWriter.create(tmp_path / "r", manifest)
+    (tmp_path / "r" / "new").write_bytes(b"")
+    harm(tmp_path / "r" / "trials.jsonl")
+    with writer, pytest.raises(RecordError, match=said):
+        writer.append_event(SKIP)
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path, manifest):
+    writer = RunWriter.create(tmp_path / "r", manifest)
+    writer.append_event(SKIP)
+    room = (tmp_path / "r" / "trials.jsonl").stat().st_size + 10
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
+    try:
+        with writer, pytest.raises(RecordError, match=r"can't be written \(File too large\)"):
+            writer.append_event(SKIP)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert [type(event) for event in read_run(tmp_path / "r").events] == [Header, Skip]
+
+
+def test_a_run_without_its_events_is_no_empty_run(tmp_path, manifest):
+    RunWriter.create(tmp_path / "r", manifest).close()
+    (tmp_path / "r" / "trials.jsonl").unlink()
+    with pytest.raises(RecordError, match=r"trials.jsonl can't be read"):
+        read_run(tmp_path / "r")
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -34,6 +32,7 @@ from harness.report.page import (
 )
 from harness.report.sections.story import Story
 from harness.spec.events import Group, TrialStarted, Window
+from harness.texts import csv_table
 
 MOST_RAW_WINDOWS = 5_000
 """Half a megabyte of page; more are left to the run's own files."""
@@ -166,13 +165,10 @@ def _raw_windows(
         "steal_seconds,control_seconds,minor_faults,major_faults,involuntary_switches,load,"
         "frequency_mhz,flagged_by"
     )
-    buffer = io.StringIO()
-    buffer.write(heads + "\n")
-    csv.writer(buffer, lineterminator="\n").writerows(lines)
     return Download(
         file=f"windows-{story.cast.number(group)}.csv",
         text=f"Raw values of {count(len(lines), 'window')}, CSV",
-        csv=buffer.getvalue(),
+        csv=csv_table(heads.split(","), lines),
     )
 
 

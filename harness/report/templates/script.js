@@ -64,6 +64,9 @@
   }
   function csv(table) {
     const heads = all("thead th", table);
+    // What a spreadsheet would compute, and is no number, begins with an apostrophe.
+    const number = /^[+-]?[\d.,]+(e[+-]?\d+)?\s*%?$/;
+    const inert = (text) => (/^\s*[=+\-@]/.test(text) && !number.test(text) ? `'${text}` : text);
     const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const names = heads.map((head) => {
       const unit = all("tbody tr", table)
@@ -72,7 +75,7 @@
     });
     const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden).map((row) =>
       [...row.cells].map((cell) => cell.dataset.value ?? contents(cell)));
-    return [names, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
+    return [names, ...rows].map((row) => row.map(inert).map(quoted).join(",")).join("\r\n") + "\r\n";
   }
   const contents = (cell) => (cell.querySelector("code") || cell).textContent.trim();
   function save(name, text) {
