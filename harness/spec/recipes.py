@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from harness.files import table_of
+from harness.spec.bounds import Count, Loss, Positive, Rounding, Share
 from harness.spec.tables import record
 from impls.adapter import Optimizer
 from impls.definition import Model
@@ -19,10 +21,10 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     hardware: str
-    test_accuracy: tuple[float, ...]
-    train_accuracy: tuple[float, ...] = ()
-    train_loss: tuple[float, ...] = ()
-    whole_batches_of: int | None = None
+    test_accuracy: tuple[Share, ...]
+    train_accuracy: tuple[Share, ...] = ()
+    train_loss: tuple[Loss, ...] = ()
+    whole_batches_of: Positive | None = None
     """Set where the source divides its hits by batches times this size, as if the last batch were
     whole: 157 · 64 = 10,048 for 10,000 images. Its test accuracies are too low by that."""
 
@@ -30,12 +32,12 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Tolerances(msgspec.Struct, frozen=True, kw_only=True):
     """How far a cell may be from the float64 oracle."""
 
-    forward: float = 2e-6
+    forward: Rounding = 2e-6
     """Of what one forward pass gives: initial logits, first loss, running statistics after one
     step. No gradient is in it, so that it stays small where those are not."""
-    step_1: float = 2e-6
+    step_1: Rounding = 2e-6
     """Of the weights after one step: one rounding's worth."""
-    steps_2_to_10: float = 1e-5
+    steps_2_to_10: Rounding = 1e-5
     """Of the logits after one step and of the later losses, against an implementation's own
     formula."""
 
@@ -47,18 +49,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """The recipe's name in ``benchmarks/recipes.toml``."""
     model: str
     dataset: str
-    batch_size: int
-    epochs: int
+    batch_size: Positive
+    epochs: Count
     init: Init
     optimizer: Optimizer
     published: Published | None = None
-    target_accuracy: float | None = None
+    target_accuracy: Share | None = None
     """Test accuracy whose time is reported: how soon a framework gets there."""
-    proof_batch_size: int = 32
+    proof_batch_size: Positive = 32
     """Examples of each step of a parity proof; few where images are large."""
     tolerances: Tolerances = Tolerances()
     """Where they are not the LeNets': ten times what float32 alone does to the oracle."""
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[Annotated[str, msgspec.Meta(pattern="^[^=]+=")], ...] = ()
     """``field=value`` for each field that this run changed, sorted."""
 
     @property
@@ -91,9 +93,10 @@ def read_recipes(path: Path) -> dict[str, Recipe]:
     """Name → recipe.
 
     Raises:
+        UnreadableFile: it holds no TOML.
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
-    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    tables = msgspec.convert(table_of(path), dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Recipe) for name, table in tables.items()}
 
 
@@ -101,7 +104,8 @@ def read_models(path: Path) -> dict[str, Model]:
     """Name → model.
 
     Raises:
+        UnreadableFile: it holds no TOML.
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
-    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    tables = msgspec.convert(table_of(path), dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Model) for name, table in tables.items()}
