@@ -14,7 +14,6 @@ from __future__ import annotations
 import decimal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -42,6 +41,7 @@ from harness.execution.proof import take_proof
 from harness.spec.cells import Cell
 from harness.spec.events import Deviation
 from harness.spec.recipes import Recipe, Tolerances
+from harness.temporary import temporary_folder
 from harness.worker.wire import Job
 from impls.adapter import Setup
 
@@ -121,7 +121,7 @@ def measure(console: Console, catalogue: Catalogue, names: Sequence[str]) -> dic
     ]
     datasets = find_datasets(console, recipes, None)
     entries = {}
-    with TemporaryDirectory(prefix="levelfield-envelope-") as folder:
+    with temporary_folder("envelope") as folder:
         oracle = Oracle(console, catalogue, Path(folder))
         for recipe in recipes:
             dataset = datasets[recipe.dataset]

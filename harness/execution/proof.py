@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +13,7 @@ from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import Timeouts
 from harness.spec.events import Hashes
+from harness.temporary import temporary_folder
 from harness.worker.wire import Prove, Proved, Ready, Train, Trained
 
 PROOF_STEPS = 10
@@ -50,7 +50,7 @@ def take_proof(contender: Contender, log: Path, timeouts: Timeouts | None = None
     if contender.script:
         return _proof_of_script(contender, log, timeouts)
     with (
-        TemporaryDirectory(prefix="levelfield-proof-") as folder,
+        temporary_folder("proof") as folder,
         started_worker(contender, log, timeouts) as process,
     ):
         output = Path(folder) / "proof.npz"
