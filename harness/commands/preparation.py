@@ -199,7 +199,7 @@ def plan_run(
             }
             for cell in cells
         },
-        harness={"python": platform.python_version(), "numpy": np.__version__},
+        harness=_versions(),
         code=_code(choices),
         gate=gate,
     )
@@ -221,6 +221,7 @@ def prepare_workers(
             f"No implementation of {', '.join(sorted(gone))}, which the run measures: "
             "name its folder's parent with --impl-dir"
         )
+    _check_same_machine(manifest)
     plan = manifest.plan
     together = plan.long_trials or any(plan.looks)
     alive = _alive(plan.groups, manifest.cells, together)
@@ -273,6 +274,38 @@ def prepare_workers(
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
     return Prepared(contenders, oracles, hashes, inputs)
+
+
+def _versions() -> dict[str, str]:
+    """Those that the harness's own clock and control kernel depend on."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _check_same_machine(manifest: Manifest) -> None:
+    """What a run goes on with is what it began with: else its blocks were of two machines.
+
+    Raises:
+        UsageError: it is not; the line names the first field.
+    """
+    machine = inspect_machine()
+    before = {**manifest.machine.identity, **manifest.harness}
+    now = {**machine.identity, **_versions()}
+    if manifest.machine.libc:  # which earlier versions did not record
+        before["libc"], now["libc"] = manifest.machine.libc, machine.libc
+    for field, value in before.items():
+        if field in now and now[field] != value:
+            raise UsageError(
+                f"{field} of this machine is {_in_words(now[field])}, expected "
+                f"{_in_words(value)} as when {manifest.run} began: go on where it was begun, with "
+                "as many CPUs and as much memory, or start a new run"
+            )
+
+
+def _in_words(value: object) -> str:
+    return "none" if value is None else f"{value}"
 
 
 def oracle_contender(
