@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import pytest
+
 from harness.execution.logs import (
     DETAIL_BYTES,
     KEPT_BYTES,
@@ -14,7 +19,7 @@ from harness.execution.logs import (
     opened_log,
     tail_of,
 )
-from harness.execution.process import WorkerError
+from harness.execution.process import WorkerError, WorkerProcess
 
 
 def test_the_last_lines_are_told(tmp_path):
@@ -64,3 +69,22 @@ def test_a_failure_is_told_in_bounded_words():
     assert error.detail.endswith("last")
     assert bounded_detail("short\nindeed") == "short\nindeed"
     assert bounded_detail("\ud800") == "?"
+
+
+def test_a_worker_that_floods_its_log_ends_as_a_small_failure(tmp_path):
+    worker = tmp_path / "flood.py"
+    worker.write_text(
+        "import sys\n"
+        "for _ in range(40):\n"
+        "    sys.stdout.write('z' * 2**20)\n"
+        "    sys.stdout.flush()\n"
+        "sys.exit(3)\n"
+    )
+    log = tmp_path / "log"
+    with (
+        WorkerProcess(Path(sys.executable), {}, log, bootstrap=worker) as process,
+        pytest.raises(WorkerError, match="ended with status 3") as caught,
+    ):
+        process.greet()
+    assert 0 < len(caught.value.detail.encode()) <= TAIL_BYTES
+    assert log.stat().st_size <= MOST_BYTES
