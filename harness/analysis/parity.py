@@ -23,8 +23,8 @@ WIDEST = 1.0
 """More is never granted: a value that is off by itself is another."""
 BLUNT = 1e-3
 """Where rounding alone moves a tensor or a loss by more than this share, float32 proves little."""
-EXACT = 1e-9
-"""Granted in float64, where the oracle is computed too."""
+FINER = 2.0**-29
+"""How much smaller a rounding is in float64 than in float32."""
 
 
 class Sums(NamedTuple):
@@ -52,6 +52,14 @@ class Observation(NamedTuple):
     """Of the steps after those, taken in one call."""
     end: Mapping[str, NDArray[Any]] = {}
     """Weights after all of them; empty: not looked at."""
+
+
+class Exactness(NamedTuple):
+    """How far a cell that is computed in float64 may be from the oracle; see ``Float64``."""
+
+    parameters: float
+    statistics: float
+    """Of running statistics, and of inference, which they go into."""
 
 
 class Quantity(NamedTuple):
@@ -198,13 +206,14 @@ def held(
     oracle: Observation,
     envelope: Mapping[Quantity, float],
     window_steps: int = 0,
+    exactness: Exactness | None = None,
 ) -> tuple[Deviation, ...]:
     """Every check of a proof, in the order of computation, with what each is granted.
 
     ``window_steps``: how many steps were taken in one call after the single ones. What is granted
     is ``FACTOR`` times the ``envelope`` of this recipe, seed and batch; hits may also differ by 2,
-    and nothing but the plan's number of examples will do. Without an envelope the cell was computed
-    in float64, and is granted ``EXACT``.
+    and nothing but the plan's number of examples will do. ``exactness``: of a cell that was
+    computed in float64; of the envelope it is granted what is left in float64, if that is more.
     """
     last = len(oracle.losses) + window_steps
     return tuple(
@@ -213,16 +222,26 @@ def held(
             step=last if quantity.step == WINDOW_END else quantity.step,
             tensor=quantity.tensor,
             value=value,
-            tolerance=_granted(quantity, oracle, envelope),
+            tolerance=_granted(quantity, oracle, envelope, exactness),
         )
         for quantity, value in deviations(cell, oracle).items()
     )
 
 
-def _granted(quantity: Quantity, oracle: Observation, envelope: Mapping[Quantity, float]) -> float:
+def _granted(
+    quantity: Quantity,
+    oracle: Observation,
+    envelope: Mapping[Quantity, float],
+    exactness: Exactness | None,
+) -> float:
     if quantity.check == "window_examples":
         return 0.0
-    allowed = FACTOR * envelope.get(quantity, ROUNDINGS) if envelope else EXACT
+    allowed = FACTOR * envelope.get(quantity, ROUNDINGS)
+    if exactness is not None:
+        tracked = quantity.tensor.endswith((".running_mean", ".running_var"))
+        inference = quantity == Quantity("logits", 2)
+        least = exactness.statistics if tracked or inference else exactness.parameters
+        allowed = max(least, FINER * allowed)
     if quantity.check == "window_correct" and oracle.window is not None:
         allowed += 2 / oracle.window.examples
     return min(allowed, WIDEST)

@@ -10,6 +10,7 @@ import msgspec
 
 from harness import paths
 from harness.errors import UsageError
+from harness.files import UnreadableFile
 from harness.spec.implementations import Implementation, read_implementations
 from harness.spec.recipes import Recipe, read_models, read_recipes
 from harness.spec.suites import Suite, read_suites
@@ -59,5 +60,5 @@ def read_catalogue(impl_dirs: Iterable[str] = ()) -> Catalogue:
             suites=read_suites(paths.BENCHMARKS / "suites"),
             implementations=read_implementations(paths.IMPLS, *folders),
         )
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnreadableFile) as error:
         raise UsageError(f"A file in {paths.BENCHMARKS} is wrong ({error}): mend it") from None

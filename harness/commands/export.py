@@ -11,6 +11,7 @@ from harness.analysis.exports import bencher_metrics, github_benchmarks, results
 from harness.analysis.judgement import REASONS, LeftOut
 from harness.console import Console
 from harness.errors import UsageError
+from harness.files import write_whole
 from harness.spec.events import Run
 from harness.spec.exports import Format
 from harness.store.exports import csv_text, parquet_bytes
@@ -58,7 +59,7 @@ def export_run(console: Console, folder: Path, format_: Format, output: Path | N
         console.write(content.body)
         return
     try:
-        output.write_bytes(content.body)
+        write_whole(output, content.body)
     except OSError as error:
         raise UsageError(
             f"{output} can't be written ({error.strerror}): name another file by --output"

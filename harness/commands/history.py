@@ -17,6 +17,7 @@ from harness.analysis.parity import parity_verdict
 from harness.analysis.protocol import plans_short_blocks
 from harness.console import Console
 from harness.errors import RecordError, UsageError
+from harness.files import write_whole
 from harness.report.formats import count
 from harness.report.history import (
     ChangePoint,
@@ -68,6 +69,9 @@ class _Found(NamedTuple):
     git_commit: str | None
     machine: str
     cells: tuple[Cell, ...]
+    """Those that fit."""
+    known: tuple[str, ...]
+    """Ids of all that the run has."""
 
 
 def show_history(
@@ -90,7 +94,7 @@ def show_history(
             f"--plot is {plot}, expected a name that ends with {' or '.join(FORMATS)}: choose one"
         )
     problems: list[str] = []
-    planned = _planned(runs, cell, problems)
+    planned = _planned(console, runs, cell, problems)
     here = machine or planned[-1].machine
     own = [each for each in planned if each.machine == here]
     if not own:
@@ -131,8 +135,6 @@ def show_history(
 
 
 def _show(console: Console, answer: HistoryAnswer, last: int) -> None:
-    for problem in answer.problems:
-        console.warn(f"Left out: {problem}")
     hidden = max(0, len(answer.points) - last)
     console.table(
         f"{answer.series} on {answer.machine} (runs are not interleaved)",
@@ -159,7 +161,7 @@ def _show(console: Console, answer: HistoryAnswer, last: int) -> None:
     console.result(f"Plot: {answer.plot}")
 
 
-def _planned(runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
+def _planned(console: Console, runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
     """The runs that set out to time the one cell that ``pattern`` fits, in whatever versions.
 
     Oldest first.
@@ -174,6 +176,7 @@ def _planned(runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
             manifest = read_manifest(folder)
         except RecordError as error:
             problems.append(str(error))
+            console.warn(f"Left out: {error}")
             continue
         if not plans_short_blocks(manifest.plan):
             continue  # a verification alone, or trainings: nothing to be timed
@@ -183,7 +186,10 @@ def _planned(runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
         known |= {cell.series: cell in fitting or known.get(cell.series, False) for cell in cells}
         if fitting:
             machine = manifest.machine.fingerprint
-            planned.append(_Found(folder, manifest.created, manifest.git_commit, machine, fitting))
+            ids = tuple(cell.id for cell in manifest.cells)
+            planned.append(
+                _Found(folder, manifest.created, manifest.git_commit, machine, fitting, ids)
+            )
     chosen = [series for series, fits in known.items() if fits]
     if not known:
         raise UsageError(
@@ -222,9 +228,10 @@ def _rates(console: Console, own: Sequence[_Found], problems: list[str]) -> Iter
     for number, each in enumerate(own, start=1):
         console.status(f"Reading run {number} of {len(own)}")
         try:
-            events = read_speed_events(each.folder)
+            events = read_speed_events(each.folder, each.known)
         except RecordError as error:
             problems.append(str(error))
+            console.warn(f"Left out: {error}")
             continue
         rates = controlled_rates(events)
         held = [
@@ -255,7 +262,7 @@ def _side(folders: dict[str, _Found], point: HistoryPoint) -> Side:
 def _write(path: Path, picture: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
+        write_whole(path, picture)
     except OSError as error:
         raise UsageError(
             f"{path} can't be written ({error.strerror}): name another file with --plot"

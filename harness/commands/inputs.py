@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.execution.devices import device_inside
 from harness.execution.proof import ProofPlan
 from harness.execution.schedule import equal_step_epochs
+from harness.files import whole
 from harness.spec.cells import Cell
 from harness.spec.events import Hashes, Manifest
 from harness.spec.recipes import Recipe
@@ -29,7 +30,10 @@ from impls.definition import Model
 
 
 class Inputs:
-    """The files that workers read, in one folder; made anew where missing."""
+    """The files that workers read, in one folder.
+
+    What an earlier process left there is not trusted, it may be torn: all is made anew, from seeds.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Inputs:
         self._datasets = datasets
         self._progress = progress
         self._weight_hashes: dict[Path, str] = {}
+        self._orders: set[Path] = set()
         self._resized: dict[tuple[str, int, int], Dataset] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -115,15 +120,18 @@ class Inputs:
         path = self._folder / f"weights-{recipe.model}-{recipe.init}-{seed}.npz"
         if path not in self._weight_hashes:
             weights = initial_weights(self._models[recipe.model], recipe.init, seed)
-            np.savez(path, **weights)  # type: ignore[arg-type]  # numpy/numpy#23006
+            with whole(path, durable=False) as file:
+                np.savez(file, **weights)  # type: ignore[arg-type]  # numpy/numpy#23006
             self._weight_hashes[path] = digest_of_weights(weights)
         return path
 
     def _order(self, recipe: Recipe, seed: int) -> Path:
         path = self._folder / f"order-{recipe.dataset}-{self._epochs}-{seed}.npy"
-        if not path.exists():
+        if path not in self._orders:
             examples = self._datasets[recipe.dataset].train_examples
-            np.save(path, batch_order(seed, self._epochs, examples))
+            with whole(path, durable=False) as file:
+                np.save(file, batch_order(seed, self._epochs, examples))
+            self._orders.add(path)
         return path
 
 

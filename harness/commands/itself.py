@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from harness.execution.schedule import turns
 from harness.spec.cells import Cell
 from harness.spec.events import AnyEvent, Failure
 from harness.spec.implementations import Implementation
+from harness.temporary import temporary_folder
 from harness.worker.wire import Job
 from impls.adapter import Setup
 
@@ -110,7 +110,7 @@ def _workers(
     durations: list[float] = []
     numbers = itertools.count(1)
     began = time.monotonic()
-    with TemporaryDirectory(prefix="levelfield-doctor-") as name:
+    with temporary_folder("doctor") as name:
         folder = Path(name)
         contender = _contender(catalogue, implementation, environment, folder)
         for number in itertools.count(1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -26,6 +25,7 @@ from harness.spec.micro import Micro
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.store.micro import has_micro, micro_path, read_micro_manifest
 from harness.store.runs import read_manifest, read_run
+from harness.temporary import temporary_folder
 
 
 def start_micro(
@@ -64,7 +64,7 @@ def start_micro(
         folder = start_run(console, catalogue, suite, selection, runs, command_line())
         session.measure(read_run(folder), folder)
         return folder
-    with TemporaryDirectory(prefix="levelfield-micro-") as name:
+    with temporary_folder("micro") as name:
         # Proofs of the modes that are measured here, which the run may not have been made in.
         proofs = start_run(console, catalogue, suite, selection, Path(name), command_line())
         check_versions(known, read_manifest(proofs).environments)

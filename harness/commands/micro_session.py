@@ -6,7 +6,6 @@ import datetime
 import re
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import msgspec
@@ -38,6 +37,7 @@ from harness.spec.micro import (
 )
 from harness.spec.selection import Selection
 from harness.store.micro import MicroWriter, has_micro, read_micro_manifest
+from harness.temporary import temporary_folder
 from harness.worker.micro_job import BATCH_SIZES, MicroJob, write_job
 
 
@@ -117,7 +117,7 @@ class Session:
         self._console.say(f"{title}, micro-benchmarks ({', '.join(job.modes)})")
         implementation = self._implementation(cell)
         try:
-            with TemporaryDirectory(prefix="levelfield-micro-") as scratch:
+            with temporary_folder("micro") as scratch:
                 path = Path(scratch) / "job.json"
                 write_job(job, path)
                 run_suites(

@@ -14,7 +14,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.parity import Observation, Quantity, Sums, deviations, rounding_envelope
+from harness.analysis.parity import (
+    WINDOW_END,
+    Observation,
+    Quantity,
+    Sums,
+    deviations,
+    rounding_envelope,
+)
 from harness.datasets.arrays import digest_of_weights
 from harness.execution.block import Contender
 from harness.execution.process import WorkerError
@@ -70,38 +77,54 @@ class Oracle:
         self._known: dict[str, Trajectory] = {}
 
     def trajectory(
-        self, oracle: Contender, plan: ProofPlan, further_steps: int, data_hash: str, code: str
+        self,
+        oracle: Contender,
+        plan: ProofPlan,
+        further_steps: int,
+        data_hash: str,
+        code: str,
+        *,
+        rounded: bool = True,
     ) -> Trajectory:
         """What ``oracle`` computes in the steps of ``plan`` and ``further_steps`` more.
 
-        ``data_hash``: the dataset's; ``code``: a digest of the oracle's own code. With the job they
-        are all that its answer depends on.
+        Args:
+            oracle: How to start its worker; its job is what is computed.
+            plan: The steps of a proof.
+            further_steps: Of a trial that goes on where the proof ends.
+            data_hash: The dataset's, as ``Hashes.data``.
+            code: Digest of the oracle's own code; with the job, all that its answer depends on.
+            rounded: Whether to find out what rounding does to it; else the envelope is empty.
 
         Raises:
             WorkerError: one of its workers failed.
         """
         setup = proof_job(oracle).setup
-        key = _key(oracle, setup, plan, further_steps, data_hash, code)
+        key = _key(oracle, setup, plan, further_steps, data_hash, f"{code} {rounded}")
         if key not in self._known:
             # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
             if len(self._known) >= 4:
                 self._known.clear()
             kept = read_trajectory(self._cache / f"{key}.npz")
             if kept is None:
-                kept = self._computed(oracle, plan, further_steps)
+                kept = self._computed(oracle, plan, further_steps, rounded=rounded)
                 keep_trajectory(self._cache / f"{key}.npz", kept)
             self._known[key] = kept
         return self._known[key]
 
-    def _computed(self, oracle: Contender, plan: ProofPlan, further_steps: int) -> Trajectory:
+    def _computed(
+        self, oracle: Contender, plan: ProofPlan, further_steps: int, *, rounded: bool
+    ) -> Trajectory:
         command = msgspec.structs.replace(
             prove_command(oracle, plan), singly=True, further_steps=further_steps
         )
         dear = plan.steps + plan.window_steps < 10
-        modes = (oracle.job.setup.mode, *(FEWER_ROUNDED_MODES if dear else ROUNDED_MODES))
+        modes = [oracle.job.setup.mode]
+        if rounded:
+            modes += FEWER_ROUNDED_MODES if dear else ROUNDED_MODES
         with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
-            exact, *rounded = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
-        return trajectory_of(exact, rounded, plan, oracle.job.setup.batch_size)
+            exact, *others = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
+        return trajectory_of(exact, others, plan, oracle.job.setup.batch_size)
 
     def _proof(self, oracle: Contender, mode: str, command: Prove) -> Proof:
         """What the oracle's ``mode`` computes, from a worker of its own."""
@@ -109,7 +132,7 @@ class Oracle:
         oracle = oracle._replace(job=msgspec.structs.replace(oracle.job, setup=setup))
         log = self._logs / f"oracle-{next(self._numbers)}.log"
         with started_oracle(oracle, log) as process:
-            proof = ask_proof(process, command)
+            proof = ask_proof(process, setup.model, command)
             process.finish()
         return proof
 
@@ -138,13 +161,18 @@ def trajectory_of(
         envelope=rounding_envelope(expected, versions),
         losses=np.array(exact.losses, np.float64),
         correct=np.array(exact.correct, np.int64),
-        rounded_losses=np.array([proof.losses for proof in rounded], np.float64),
-        rounded_correct=np.array([proof.correct for proof in rounded], np.int64),
+        rounded_losses=np.array([proof.losses for proof in rounded], np.float64).reshape(
+            len(rounded), len(exact.losses)
+        ),
+        rounded_correct=np.array([proof.correct for proof in rounded], np.int64).reshape(
+            len(rounded), len(exact.losses)
+        ),
         last=last,
         last_envelope={
-            quantity.tensor: max(one[quantity] or 0.0 for one in of_last)
-            for quantity in of_last[0]
-            if quantity.check == "weights"
+            name: max(
+                (one[Quantity("weights", WINDOW_END, name)] or 0.0 for one in of_last), default=0.0
+            )
+            for name in last
         },
     )
 

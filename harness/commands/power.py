@@ -13,6 +13,7 @@ from harness.analysis.power import Noise, Power, coverage, recorded_noise, simul
 from harness.analysis.slowdown import planned_blocks
 from harness.console import Console
 from harness.errors import RecordError, UsageError
+from harness.files import UnreadableFile, content_of, decoded, write_whole
 from harness.store.runs import read_run
 
 NOISE = paths.ROOT / "results" / "baselines" / "noise.json"
@@ -73,7 +74,7 @@ def show_power(
     noise = noise_of(folders)
     if save is not None:
         save.parent.mkdir(parents=True, exist_ok=True)
-        save.write_bytes(msgspec.json.encode(noise) + b"\n")
+        write_whole(save, msgspec.json.encode(noise) + b"\n")
         console.say(f"{len(noise.blocks)} A/A blocks of {noise.runs} runs are in {save}")
     values = noise.medians()
     as_designed = values * (DESIGN_SD / noise.sd)
@@ -119,8 +120,8 @@ def noise_of(folders: Sequence[Path]) -> Noise:
                 "that were made without --no-aa"
             ) from None
     try:
-        return msgspec.json.decode(NOISE.read_bytes(), type=Noise)
-    except (OSError, msgspec.DecodeError) as error:
+        return decoded(content_of(NOISE), Noise)
+    except (FileNotFoundError, UnreadableFile) as error:
         raise RecordError(
             f"{NOISE} can't be read ({error}), expected recorded A/A blocks: name runs instead"
         ) from None

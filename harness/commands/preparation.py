@@ -60,7 +60,7 @@ from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
-from harness.spec.implementations import Implementation
+from harness.spec.implementations import Float64, Implementation
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
@@ -85,8 +85,8 @@ class Prepared(NamedTuple):
     """Cell id → how to start the oracle's worker on the same recipe."""
     oracle_code: str
     """Digest of what the oracle's worker runs."""
-    float64_modes: dict[str, tuple[str, ...]]
-    """Cell id → modes in which its implementation can be computed in float64 too."""
+    float64: dict[str, Float64 | None]
+    """Cell id → how its implementation computes in float64, if it can."""
     inputs: Inputs
 
     def contender(self, cell: str, seed: int) -> Contender:
@@ -96,10 +96,6 @@ class Prepared(NamedTuple):
     def oracle(self, cell: str, seed: int) -> Contender:
         """How to start the oracle's worker beside it."""
         return self._from_seed(self.oracles[cell], seed)
-
-    def computes_float64(self, cell: Cell) -> bool:
-        """Whether the same model code can be held in float64."""
-        return cell.mode in self.float64_modes[cell.id]
 
     def _from_seed(self, known: Contender, seed: int) -> Contender:
         job = self.inputs.job(known.cell, seed)
@@ -214,7 +210,7 @@ def plan_run(
             }
             for cell in cells
         },
-        harness={"python": platform.python_version(), "numpy": np.__version__},
+        harness=_versions(),
         code=_code(choices),
         gate=gate,
     )
@@ -236,6 +232,7 @@ def prepare_workers(
             f"No implementation of {', '.join(sorted(gone))}, which the run measures: "
             "name its folder's parent with --impl-dir"
         )
+    _check_same_machine(manifest)
     plan = manifest.plan
     together = plan.long_trials or any(plan.looks)
     alive = _alive(plan.groups, manifest.cells, together)
@@ -270,7 +267,7 @@ def prepare_workers(
     }
     datasets = same_datasets(console, manifest, data_dir)
     inputs = Inputs(folder / INPUTS, catalogue.models, manifest, datasets, DatasetProgress(console))
-    contenders, oracles, float64_modes = {}, {}, {}
+    contenders, oracles, float64 = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
         implementation = catalogue.implementation(cell.framework, cell.variant)
@@ -286,9 +283,41 @@ def prepare_workers(
             script=implementation.script,
         )
         oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
-        float64_modes[cell.id] = implementation.float64
+        float64[cell.id] = implementation.float64
     oracle_code = code_digest(catalogue.oracle)
-    return Prepared(contenders, oracles, oracle_code, float64_modes, inputs)
+    return Prepared(contenders, oracles, oracle_code, float64, inputs)
+
+
+def _versions() -> dict[str, str]:
+    """Those that the harness's own clock and control kernel depend on."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _check_same_machine(manifest: Manifest) -> None:
+    """What a run goes on with is what it began with: else its blocks were of two machines.
+
+    Raises:
+        UsageError: it is not; the line names the first field.
+    """
+    machine = inspect_machine()
+    before = {**manifest.machine.identity, **manifest.harness}
+    now = {**machine.identity, **_versions()}
+    if manifest.machine.libc:  # which earlier versions did not record
+        before["libc"], now["libc"] = manifest.machine.libc, machine.libc
+    for field, value in before.items():
+        if field in now and now[field] != value:
+            raise UsageError(
+                f"{field} of this machine is {_in_words(now[field])}, expected "
+                f"{_in_words(value)} as when {manifest.run} began: go on where it was begun, with "
+                "as many CPUs and as much memory, or start a new run"
+            )
+
+
+def _in_words(value: object) -> str:
+    return "none" if value is None else f"{value}"
 
 
 def oracle_contender(

@@ -86,11 +86,19 @@ def resume_run(console: Console, catalogue: Catalogue, folder: Path, data_dir: s
         LevelfieldError: it can't go on, for instance because an environment has changed.
     """
     manifest = read_manifest(folder)
+    if any(isinstance(event, RunFinished) for event in read_run(folder).events):
+        remove_inputs(folder)  # which are still there where it was killed right after its end
+        return folder
     with RunWriter(folder) as writer:
         prepared = prepare_workers(console, catalogue, manifest, folder, data_dir)
         session = RunSession(console, manifest, prepared, writer, read_run(folder).events)
         session.complete()
     return folder
+
+
+def remove_inputs(folder: Path) -> None:
+    """The run in ``folder`` has no inputs: hundreds of megabytes that seeds bring back any time."""
+    shutil.rmtree(folder / INPUTS, ignore_errors=True)
 
 
 class RunSession:
@@ -140,8 +148,7 @@ class RunSession:
         self._short_blocks()
         code = exit_code(self.run)
         self.record(RunFinished(at=time.time(), exit_code=code))
-        # Hundreds of megabytes that the seeds bring back at any time.
-        shutil.rmtree(self._writer.folder / INPUTS, ignore_errors=True)
+        remove_inputs(self._writer.folder)
         return code
 
     def _verify(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -23,6 +22,7 @@ from harness.environments.variables import worker_environment
 from harness.errors import WorkplaceError
 from harness.execution.planning import Choice
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.temporary import temporary_folder
 from harness.worker.wire import Describe, Described, Job, Ready
 from impls.adapter import LayerLine, Setup, Sgd
 from impls.definition import Model
@@ -66,7 +66,7 @@ def show_model(console: Console, model: Model, choices: Sequence[Choice]) -> int
         UsageError: a version was asked for that is none.
     """
     definition = listed_model(model)
-    with TemporaryDirectory(prefix="levelfield-show-") as folder:
+    with temporary_folder("show") as folder:
         job = _job(console, model, Path(folder))
         shown = tuple(_shown(console, definition, choice, job, Path(folder)) for choice in choices)
     answered = [one for one in shown if one.failure is None]

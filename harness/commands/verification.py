@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from harness.analysis.parity import (
     FACTOR,
     ROUNDINGS,
     WIDEST,
+    Exactness,
     Observation,
-    Quantity,
     Sums,
     held,
     is_blunt,
@@ -40,6 +40,8 @@ from harness.execution.proof import (
 )
 from harness.spec.cells import Cell
 from harness.spec.events import AnyEvent, Audit, Failure, Manifest, Parity
+from harness.spec.implementations import Float64
+from harness.spec.recipes import held_by_float32
 from impls.definition import Model
 
 FOLLOWED_FLOPS = 1e12
@@ -78,8 +80,9 @@ class Verification:
             plan = self._plan(cell)
             proof = take_proof(contender, plan, self._log(cell, "proof"))
             self._record(self._parity(cell, proof, expected, plan))
-            if is_blunt(expected.envelope) and self._prepared.computes_float64(cell):
-                self._record(self._in_float64(contender, expected, plan))
+            exact = self._prepared.float64[cell.id]
+            if is_blunt(expected.envelope) and exact is not None and cell.mode in exact.modes:
+                self._record(self._in_float64(contender, plan, expected, exact))
         except WorkerError as error:
             self._record(
                 Failure(
@@ -101,7 +104,7 @@ class Verification:
         if contender.script or cell.input != "resident" or _model(contender).has_dropout:
             return  # proved by workers of their own: of scripts, of batches staged, without dropout
         plan = self._plan(cell)
-        proof = ask_proof(process, prove_command(contender, plan))
+        proof = ask_proof(process, _model(contender), prove_command(contender, plan))
         self._record(self._parity(cell, proof, self._trajectory(cell), plan, trial=trial))
 
     def audit(self, trials: Sequence[Trial]) -> None:
@@ -143,7 +146,7 @@ class Verification:
         plan: ProofPlan,
         *,
         trial: int | None = None,
-        precision: str = "float32",
+        exactness: Exactness | None = None,
     ) -> Parity:
         """What is recorded of ``proof``, held against what was ``expected``."""
         oracle, seen = expected.observation, _observed(proof)
@@ -154,7 +157,6 @@ class Verification:
         if proof.losses_alone:
             oracle = oracle._replace(end={})
         setup = self._prepared.oracles[cell.id].job.setup
-        envelope: Mapping[Quantity, float] = expected.envelope if precision == "float32" else {}
         shown = ("loss", "window_loss", "window_correct", "window_examples")
         return Parity(
             at=time.time(),
@@ -165,7 +167,7 @@ class Verification:
             batch_size=cell.recipe.batch_size,
             deviations=tuple(
                 each
-                for each in held(seen, oracle, envelope, plan.window_steps)
+                for each in held(seen, oracle, expected.envelope, plan.window_steps, exactness)
                 if each.check in shown or not proof.losses_alone
             ),
             losses=proof.losses,
@@ -178,19 +180,36 @@ class Verification:
             steps=plan.steps,
             window_steps=plan.window_steps,
             trial=trial,
-            precision=precision,
+            precision="float32" if exactness is None else "float64",
         )
 
-    def _in_float64(self, contender: Contender, expected: Trajectory, plan: ProofPlan) -> Parity:
+    def _in_float64(
+        self, contender: Contender, plan: ProofPlan, blunt: Trajectory, exact: Float64
+    ) -> Parity:
         """The same model code, computed in float64.
 
         Raises:
-            WorkerError: the worker failed.
+            WorkerError: a worker failed.
         """
-        setup = msgspec.structs.replace(contender.job.setup, precision="float64")
-        exact = contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
-        proof = take_proof(exact, plan, self._log(contender.cell, "proof-float64"))
-        return self._parity(contender.cell, proof, expected, plan, precision="float64")
+        cell = contender.cell
+        optimizer = held_by_float32(cell.recipe.optimizer)
+
+        def in_float64(known: Contender) -> Contender:
+            setup = msgspec.structs.replace(
+                known.job.setup, optimizer=optimizer, precision="float64"
+            )
+            return known._replace(job=msgspec.structs.replace(known.job, setup=setup))
+
+        oracle = in_float64(self._prepared.oracles[cell.id])
+        expected = self._asked(cell, oracle, plan, 0, rounded=False)
+        proof = take_proof(in_float64(contender), plan, self._log(cell, "proof-float64"))
+        return self._parity(
+            cell,
+            proof,
+            expected._replace(envelope=blunt.envelope),
+            plan,
+            exactness=Exactness(exact.parameters, exact.statistics),
+        )
 
     def _trajectory(self, cell: Cell) -> Trajectory:
         """What the oracle computes for the proof of ``cell``, and as far as its trials go.
@@ -201,7 +220,7 @@ class Verification:
         seed = self._manifest.plan.seed
         plan = self._plan(cell)
         steps = self._followed_steps(cell) if self._is_timed(cell) else 0
-        return self._asked(cell, seed, plan, steps)
+        return self._asked(cell, self._prepared.oracle(cell.id, seed), plan, steps)
 
     def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
         """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
@@ -209,16 +228,16 @@ class Verification:
         if cell.input != "resident" or _model(contender).has_dropout:
             return None
         try:
-            return (
-                self._trajectory(cell)
-                if seed == self._manifest.plan.seed
-                else (self._asked(cell, seed, ProofPlan(1, 0), self._first_window_steps(cell)))
-            )
+            if seed == self._manifest.plan.seed:
+                return self._trajectory(cell)
+            oracle = self._prepared.oracle(cell.id, seed)
+            return self._asked(cell, oracle, ProofPlan(1, 0), self._first_window_steps(cell))
         except WorkerError:
             return None
 
-    def _asked(self, cell: Cell, seed: int, plan: ProofPlan, steps: int) -> Trajectory:
-        oracle = self._prepared.oracle(cell.id, seed)
+    def _asked(
+        self, cell: Cell, oracle: Contender, plan: ProofPlan, steps: int, *, rounded: bool = True
+    ) -> Trajectory:
         further = max(0, steps - plan.steps - plan.window_steps)
         return self._oracle.trajectory(
             oracle,
@@ -226,6 +245,7 @@ class Verification:
             further,
             self._prepared.inputs.data_hash(cell),
             self._prepared.oracle_code,
+            rounded=rounded,
         )
 
     def _plan(self, cell: Cell) -> ProofPlan:

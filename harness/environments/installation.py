@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from harness.environments.interpreters import Interpreter
 from harness.environments.records import Progress
 from harness.environments.requirements import Wanted
 from harness.errors import WorkplaceError
+from harness.temporary import temporary_folder
 
 _GUARDED_PIP = """
 import os, runpy, sys, threading
@@ -89,6 +91,9 @@ def install_requirements(folder: Path, wanted: Wanted, progress: Progress) -> No
     command = [str(python_of(folder)), "-I", "-c", _GUARDED_PIP, *_PIP_INSTALL, "-r", str(path)]
     lines: list[str] = []
     log = log_path(folder)
+    stack = ExitStack()
+    # Gigabytes, which a kill would leave where nobody looks for them.
+    scratch = stack.enter_context(temporary_folder("pip"))
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -96,9 +101,9 @@ def install_requirements(folder: Path, wanted: Wanted, progress: Progress) -> No
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env=_own_environ(os.environ),
+        env={**_own_environ(os.environ), "TMPDIR": str(scratch)},
     )
-    with process, log.open("w", encoding="utf-8") as file:
+    with stack, process, log.open("w", encoding="utf-8") as file:
         assert process.stdout is not None
         try:
             for line in process.stdout:

@@ -27,6 +27,7 @@ def inspect_machine() -> Machine:
         gpu=gpu,
         driver=driver,
         system=_system(),
+        libc=" ".join(platform.libc_ver()).strip(),
         governor=_governor(),
     )
 

@@ -12,6 +12,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from harness.environments.requirements import Wanted
+from harness.files import UnreadableFile, content_of, decoded, write_whole
 from harness.spec.machine import Environment
 
 Progress = Callable[[str], None]
@@ -86,17 +87,16 @@ def written_marker(
             timespec="seconds"
         ),
     )
-    unfinished = folder / f"{MARKER}.part"
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(marker), indent=2) + b"\n")
-    unfinished.replace(folder / MARKER)
+    content = msgspec.json.format(msgspec.json.encode(marker), indent=2) + b"\n"
+    write_whole(folder / MARKER, content)
     return marker
 
 
 def read_marker(folder: Path) -> Marker | None:
     """The marker in ``folder``; nothing if it is missing, damaged or of another format."""
     try:
-        marker = msgspec.json.decode((folder / MARKER).read_bytes(), type=Marker)
-    except (OSError, msgspec.DecodeError):
+        marker = decoded(content_of(folder / MARKER), Marker)
+    except (FileNotFoundError, UnreadableFile):
         return None
     belongs = marker.format_version == FORMAT_VERSION and marker.wanted.name == folder.name
     return marker if belongs else None

@@ -16,7 +16,17 @@ from uuid import uuid4
 import msgspec
 
 from harness import worker
+from harness.execution.answers import checked
 from harness.execution.family import MARK, CpuSeconds, Family, adopt_orphans
+from harness.execution.logs import (
+    bounded_detail,
+    bounded_reason,
+    keep_small,
+    opened_log,
+    tail_of,
+)
+from harness.execution.timeouts import Patience
+from harness.execution.timeouts import Timeouts as Timeouts
 from harness.worker.wire import (
     Command,
     Failed,
@@ -30,7 +40,6 @@ from harness.worker.wire import (
 
 BOOTSTRAP = Path(worker.__file__).parent / "bootstrap.py"
 """What a worker's interpreter runs."""
-LOG_TAIL_LINES = 20
 LONGEST_LINE_BYTES = 4 * 2**20
 
 M = TypeVar("M", bound=Message)
@@ -41,25 +50,14 @@ def bootstrap_in(tree: Path) -> Path:
     return tree / "harness" / "worker" / BOOTSTRAP.name
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds after which a silent worker is taken for hung, by what it was asked to do."""
-
-    hello: float = 60
-    ready: float = 900
-    """Import, build, compile and warm-up together."""
-    answer: float = 900
-    """One window, evaluation or proof."""
-    end: float = 30
-
-
 class WorkerError(Exception):
     """A worker did not do what it was asked to; becomes a recorded failure."""
 
     def __init__(self, phase: str, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.phase = phase
-        self.reason = reason
-        self.detail = detail
+        self.reason = bounded_reason(reason)
+        self.detail = bounded_detail(detail)
 
 
 class WorkerProcess:
@@ -89,7 +87,7 @@ class WorkerProcess:
         commands, self._commands = os.pipe()
         self._messages, messages = os.pipe()
         try:
-            with log.open("wb") as output:
+            with opened_log(log) as output:
                 # In a process group of its own: the whole group is stopped and ended together.
                 self._process = subprocess.Popen(
                     # Not symlink-resolved: the path is what makes it the environment's interpreter.
@@ -159,7 +157,10 @@ class WorkerProcess:
         if not isinstance(message, expected):
             reason = f"the worker answered {type(message).__name__}, expected {expected.__name__}"
             raise WorkerError(self.phase, reason, self.log_tail())
-        return message
+        try:
+            return checked(message)
+        except ValueError as error:
+            raise WorkerError(self.phase, bounded_reason(str(error)), self.log_tail()) from None
 
     def stop(self) -> None:
         """The worker uses no CPU until ``resume``: thread pools spin while they wait."""
@@ -210,21 +211,21 @@ class WorkerProcess:
 
     def log_tail(self) -> str:
         """The last lines of what the worker printed."""
-        try:
-            text = self._log.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return ""
-        return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
+        return tail_of(self._log)
 
     def _read_line(self, seconds: float) -> bytes:
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds)
         while b"\n" not in self._buffer:
             if len(self._buffer) > LONGEST_LINE_BYTES:
                 reason = f"the worker wrote {len(self._buffer)} bytes without an end of line"
                 raise WorkerError(self.phase, reason, self.log_tail())
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._messages], [], [], left)[0]:
+            part_seconds = patience.next_slice()
+            if part_seconds <= 0:
                 raise self._silence(seconds)
+            heard = select.select([self._messages], [], [], part_seconds)[0]
+            keep_small(self._log)
+            if not heard:
+                continue
             part = os.read(self._messages, 65536)
             if not part:
                 raise self._death()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,11 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.execution.answers import proof_arrays
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
-from harness.execution.process import Timeouts, WorkerProcess
+from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.spec.cells import Cell
 from harness.spec.events import Hashes
+from harness.temporary import temporary_folder
 from harness.worker.wire import Job, Prove, Proved, Ready, Sums, Train, Trained
 from impls.definition import Model
 
@@ -92,7 +93,7 @@ def take_proof(
     with started_worker(contender, log, timeouts) as process:
         process.greet()
         require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
-        proof = ask_proof(process, prove_command(contender, plan))
+        proof = ask_proof(process, job.setup.model, prove_command(contender, plan))
         process.finish()
         return proof
 
@@ -107,18 +108,20 @@ def prove_command(contender: Contender, plan: ProofPlan) -> Prove:
     )
 
 
-def ask_proof(process: WorkerProcess, command: Prove) -> Proof:
-    """What a warm worker answers to ``command``, whose output is chosen here.
+def ask_proof(process: WorkerProcess, model: Model, command: Prove) -> Proof:
+    """What a warm worker of ``model`` answers to ``command``, whose output is chosen here.
 
     Raises:
         WorkerError: the worker failed.
     """
-    with TemporaryDirectory(prefix="levelfield-proof-") as folder:
-        output = Path(folder) / "proof.npz"
+    with temporary_folder("proof") as folder:
+        output = folder / "proof.npz"
         command = msgspec.structs.replace(command, output=str(output))
         proved = process.ask(command, Proved, "proof", process.timeouts.answer)
-        with np.load(output) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        try:
+            arrays = proof_arrays(output, _shapes(model, command, older=proved.window is None))
+        except ValueError as error:
+            raise WorkerError("proof", str(error), process.log_tail()) from None
 
     def under(prefix: str) -> dict[str, NDArray[Any]]:
         return {
@@ -138,6 +141,24 @@ def ask_proof(process: WorkerProcess, command: Prove) -> Proof:
         end=under("end/"),
         last=under("last/"),
     )
+
+
+def _shapes(model: Model, command: Prove, *, older: bool) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the arrays that answer ``command``.
+
+    ``older``: the worker took no steps in one call; it hands no weights over after them either,
+    unless it was asked to take them singly.
+    """
+    logits = (command.batch_size, Model.CLASSES)
+    weights = model.weight_shapes()
+    groups = ["weights"]
+    if command.singly or not older:
+        groups.append("end")
+    if command.further_steps:
+        groups.append("last")
+    return {"logits": logits, "logits_after_step": logits} | {
+        f"{group}/{name}": shape for group in groups for name, shape in weights.items()
+    }
 
 
 def _proof_of_script(contender: Contender, plan: ProofPlan, log: Path, timeouts: Timeouts) -> Proof:

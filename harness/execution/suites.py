@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from harness import worker
-from harness.execution.process import LOG_TAIL_LINES, WorkerError
+from harness.execution.logs import keep_small, last_lines, opened_log, tail_of
+from harness.execution.process import LONGEST_LINE_BYTES, WorkerError
 
 LAUNCHER = Path(worker.__file__).parent / "micro.py"
 """What a framework's interpreter runs."""
@@ -96,7 +97,7 @@ class SuiteProcess:
         assert output is not None
         ends, heard = time.monotonic() + self._timeouts.whole, time.monotonic()
         rest = b""
-        with self._log.open("wb") as log:
+        with opened_log(self._log) as log:
             while True:
                 if not select.select([output], [], [], POLL_SECONDS)[0]:
                     if self._process.poll() is not None:
@@ -109,8 +110,9 @@ class SuiteProcess:
                 heard = time.monotonic()
                 self._check_time(0, ends - heard)
                 log.write(part)
-                log.flush()
+                keep_small(self._log)
                 *lines, rest = (rest + part).split(b"\n")
+                rest = rest[-LONGEST_LINE_BYTES:]
                 for line in lines:
                     tell(line.decode("utf-8", "replace").rstrip())
         self._end()
@@ -147,15 +149,12 @@ class SuiteProcess:
         what = f"no word for {limits.silence:g} s" if left > 0 else f"no end in {limits.whole:g} s"
         raise WorkerError(PHASE, f"{what}: it hung and was killed", self._tail())
 
-    def _lines(self) -> list[str]:
-        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-
     def _tail(self) -> str:
-        return "\n".join(self._lines()[-LOG_TAIL_LINES:])
+        return tail_of(self._log)
 
     def _last_error(self) -> str:
         """The line that says best why: pytest's own summary, else the last one."""
-        lines = [line.strip() for line in self._lines() if line.strip()]
+        lines = [line.strip() for line in last_lines(self._log) if line.strip()]
         summed_up = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
         errors = [line[2:].strip() for line in lines if line.startswith("E ")]
         return (summed_up or errors[:1] or lines[-1:] or ["it printed nothing"])[0]

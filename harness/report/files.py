@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.files import UnreadableFile, content_of, write_whole
 from harness.report.comparison import comparison_of
 from harness.report.headlines import Headline, headline, read_headline
 from harness.report.markdown import FIGURES, comment, markdown
@@ -22,6 +23,7 @@ from harness.texts import printable
 LATEST = "latest"
 HEADLINE = "headline.json"
 """What the list of reports reads of each."""
+MOST_HEADLINE_BYTES = 2**22
 
 
 def write_report(run: Run, reports: Path, micro: Micro | None = None) -> Path:
@@ -93,8 +95,8 @@ def read_headlines(reports: Path) -> list[Headline]:
     found = []
     for folder in sorted(_folders(reports), reverse=True):
         try:
-            source = (folder / HEADLINE).read_bytes()
-        except OSError:
+            source = content_of(folder / HEADLINE, MOST_HEADLINE_BYTES)
+        except (FileNotFoundError, UnreadableFile):
             continue
         known = read_headline(source, folder.relative_to(reports).as_posix())
         if known is not None:
@@ -157,6 +159,4 @@ def _remove_page(folder: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """``path`` holds ``text``, whole: a reader never sees half a report."""
-    part = path.with_name(f".{path.name}-{os.getpid()}")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    part.replace(path)
+    write_whole(path, text.encode())

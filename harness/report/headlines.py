@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.files import UnreadableFile, decoded
 from harness.report.page import Page, Tone
 
 FORMAT = 1
@@ -80,7 +81,7 @@ def headline(page: Page) -> Headline:
 def read_headline(source: bytes, folder: str) -> Headline | None:
     """What ``source`` says of the report in ``folder``; nothing if it is none of ours."""
     try:
-        found = msgspec.json.decode(source, type=Headline)
-    except msgspec.DecodeError:
+        found = decoded(source, Headline)
+    except UnreadableFile:
         return None
     return msgspec.structs.replace(found, folder=folder) if found.format == FORMAT else None

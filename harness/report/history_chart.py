@@ -90,6 +90,8 @@ def _points(axes: Axes, points: Sequence[HistoryPoint]) -> None:
 
 def _levels(axes: Axes, found: Levels) -> None:
     """A line for each level; where one begins, a dashed line and the change in words."""
+    if not found.levels:
+        return  # no run counts
     ends = [*(level.first for level in found.levels[1:]), len(found.points)]
     for level, end in zip(found.levels, ends, strict=True):
         rate = level.examples_per_second

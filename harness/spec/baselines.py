@@ -7,7 +7,11 @@ Format history:
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from harness.spec.bounds import Count, Rate, Seed, Share
 
 BASELINE_FORMAT_VERSION = 1
 
@@ -15,10 +19,10 @@ BASELINE_FORMAT_VERSION = 1
 class TrainedAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """What a long trial came to."""
 
-    seed: int
-    epoch: int
+    seed: Seed
+    epoch: Count
     """The last one that was evaluated."""
-    test_accuracy: float
+    test_accuracy: Share
     """After that epoch, a fraction."""
 
 
@@ -30,10 +34,10 @@ class BaselineValue(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601, UTC."""
     git_commit: str | None
     levelfield: str
-    blocks: int
-    examples_per_second: float
+    blocks: Count
+    examples_per_second: Rate
     """Geometric mean over blocks of the median over the block's windows."""
-    control_seconds: float
+    control_seconds: Annotated[float, msgspec.Meta(ge=1e-9, le=1e9)]
     """Of the control kernel: geometric mean over the same blocks of the block's median."""
     accuracies: tuple[TrainedAccuracy, ...] = ()
     """Of the run's long trials, by seed."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.spec.bounds import Count
 from harness.spec.recipes import Recipe
 
 Input = Literal["resident", "loader"]
@@ -29,10 +30,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     (``base-1a2b3c4d5e6f``), or another requirement beside the framework's own."""
     mode: str
     input: Input = "resident"
-    loader_workers: int = 0
+    loader_workers: Count = 0
     """Processes or threads of the loader beside the main one."""
     device: str = "cpu"
-    threads: int
+    threads: Count
     settings: Settings = "matched"
 
     @property

@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.spec.bounds import Count, Loss, Moment, Reading, Rounding, Seconds, Seed
 from harness.spec.cells import Cell
 from harness.spec.gates import GateTerms
 from harness.spec.machine import Environment, Machine
@@ -25,7 +26,7 @@ FORMAT_VERSION = 1
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
     """Something that happened, and when."""
 
-    at: float
+    at: Moment
     """Seconds since 1970, by the harness's clock."""
 
 
@@ -42,15 +43,15 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
     """``logits`` of the first batch in inference mode, ``weights`` (running statistics with them),
     ``loss`` of a step; or, of the steps that were taken in one call, ``window_loss``,
     ``window_correct`` and ``window_examples``."""
-    step: int
+    step: Count
     """0: the initial model. Weights of step n are those after it, logits those before it; a loss
     of step n is that of its batch. Steps in one call go by the number of the last."""
     tensor: str = ""
     """Canonical name, for ``weights``."""
-    value: float | None
+    value: Rounding | None
     """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size), or, of hits and examples, |a−b| ÷ examples;
     nothing where it is not finite."""
-    tolerance: float
+    tolerance: Rounding
     """What rounding alone may do to it, for this recipe, seed and batch."""
 
 
@@ -72,7 +73,7 @@ class Parity(Event, tag="parity", frozen=True, kw_only=True):
     adam_formula: str
     momentum_formula: str
     variance_formula: str = "biased"
-    batch_size: int
+    batch_size: Count
     deviations: tuple[Deviation, ...]
     losses: tuple[float | None, ...]
     """Mean loss of the batch of steps 1 to n, in nats."""
@@ -142,23 +143,23 @@ class Audit(Event, tag="audit", frozen=True, kw_only=True):
 class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
     """A worker was spawned."""
 
-    trial: int
+    trial: Count
     """Unique in the run."""
-    block: int
+    block: Count
     group: str
     cell: str
     twin: bool = False
     """Whether this is the reference contender's second copy (A/A)."""
     long: bool = False
     """Whether the whole recipe is trained, for the accuracy curve."""
-    seed: int
+    seed: Seed
 
 
 class GpuModel(msgspec.Struct, frozen=True, kw_only=True):
     """The GPU that a worker was shown, as the driver (NVML) describes it."""
 
     name: str
-    memory_bytes: int | None = None
+    memory_bytes: Count | None = None
     """All of it."""
 
 
@@ -169,67 +170,67 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     window. https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
     """
 
-    sm_clock_mhz: int | None = None
-    memory_clock_mhz: int | None = None
+    sm_clock_mhz: Count | None = None
+    memory_clock_mhz: Count | None = None
     temperature_celsius: int | None = None
     """Of the GPU's die."""
-    power_watts: float | None = None
+    power_watts: Reading | None = None
     """Of the whole board, over the last moments; how many the driver doesn't say."""
-    utilization: float | None = None
+    utilization: Reading | None = None
     """Share of the driver's last sample period (1/6 to 1 s) in which any kernel ran."""
     throttle_reasons: tuple[str, ...] = ()
     """What held the clocks below their highest, by NVML's names: ``sw_power_cap``."""
-    interval_seconds: float | None = None
+    interval_seconds: Seconds | None = None
     """From the question for the window to its answer, by the harness's clock: staging, lead-in and
     partial batch with it."""
-    energy_joules: float | None = None
+    energy_joules: Reading | None = None
     """Of the whole board, in that interval."""
 
 
 class Window(Event, tag="window", frozen=True, kw_only=True):
     """Consecutive whole-batch training steps were timed together."""
 
-    trial: int
-    round: int
+    trial: Count
+    round: Count
     """Rounds count from 0; in each, every contender runs one window, in an order drawn anew."""
-    position: int
+    position: Count
     """This contender's place in that order."""
-    first_step: int
+    first_step: Count
     """Steps of the trial before the lead-in."""
-    steps: int
+    steps: Count
     """Timed steps."""
-    examples: int
+    examples: Count
     """Examples of the timed steps."""
-    wall_seconds: float
-    cpu_seconds: float
+    wall_seconds: Seconds
+    cpu_seconds: Seconds
     """CPU time of the whole worker process, user and system, within the window."""
-    lead_in_steps: int
-    lead_in_seconds: float
+    lead_in_steps: Count
+    lead_in_seconds: Seconds
     """Steps before the window, not part of it: caches and clocks settle."""
-    partial_steps: int = 0
-    partial_seconds: float = 0.0
+    partial_steps: Count = 0
+    partial_seconds: Seconds = 0.0
     """The partial last batch of an epoch, trained after the window, not part of it."""
-    stage_seconds: float
+    stage_seconds: Seconds
     """Gathering the batches on the host and staging them on the device, before the clock."""
-    loss_sum: float | None
+    loss_sum: Loss | None
     """Over all ``trained_examples``, in nats."""
-    correct: int
-    trained_examples: int
+    correct: Count
+    trained_examples: Count
     """Examples of lead-in, window and partial batch."""
-    minor_faults: int
-    major_faults: int
-    involuntary_switches: int
+    minor_faults: Count
+    major_faults: Count
+    involuntary_switches: Count
     """Times the kernel took the CPU from the worker within the window."""
-    steal_seconds: float
+    steal_seconds: Reading
     """CPU seconds that the hypervisor gave to others, over all CPUs, within the window."""
-    load: float
+    load: Reading
     """System load of the last minute, after the window."""
-    frequency_mhz: float | None = None
-    waiting_seconds: float
+    frequency_mhz: Reading | None = None
+    waiting_seconds: Seconds
     """How long the worker had waited for its turn."""
-    waiting_cpu_seconds: float
+    waiting_cpu_seconds: Seconds
     """CPU seconds that it used while it waited: close to 0, or it disturbed the others."""
-    control_seconds: float
+    control_seconds: Seconds
     """A fixed NumPy matrix product, timed in the harness just before the window."""
     gpu: GpuReading | None = None
     """Of cells on a GPU."""
@@ -278,15 +279,15 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
     """The test set was evaluated."""
 
-    trial: int
-    epoch: int
+    trial: Count
+    epoch: Count
     """Epochs trained."""
-    step: int
-    loss_sum: float | None
-    correct: int
-    examples: int
-    seconds: float
-    stage_seconds: float
+    step: Count
+    loss_sum: Loss | None
+    correct: Count
+    examples: Count
+    seconds: Seconds
+    stage_seconds: Seconds
     sample: Sample | None = None
     """Nothing in records of earlier versions."""
 
@@ -294,12 +295,12 @@ class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):
 class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
     """A worker ended as it should."""
 
-    trial: int
-    phases: dict[str, float]
+    trial: Count
+    phases: dict[str, Seconds]
     """Seconds of spawn, import, build, stage, first_step, warm_up, training, evaluation."""
     hashes: Hashes
-    steps: int
-    peak_memory_bytes: int
+    steps: Count
+    peak_memory_bytes: Count
     """Peak resident memory of the worker (VmHWM)."""
     device: str
     """Where the framework says that the weights were. A worker sees the chosen GPU alone and calls
@@ -308,13 +309,13 @@ class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
     """Likewise, that the result of a forward pass was; empty in records of earlier versions."""
     gpu: GpuModel | None = None
     """Of cells on a GPU."""
-    peak_device_memory_bytes: int | None = None
+    peak_device_memory_bytes: Count | None = None
     """Most that tensors took of the GPU at once, where the framework counts it."""
-    held_device_memory_bytes: int | None = None
+    held_device_memory_bytes: Count | None = None
     """Memory of the GPU that the worker's process held at its end, by the driver (NVML): the
     framework's pool and the CUDA context with it. Nothing where the driver doesn't show it, as in
     most containers."""
-    threads: dict[str, int]
+    threads: dict[str, Count]
     """Thread settings that the worker's libraries report."""
 
 
@@ -322,8 +323,8 @@ class Failure(Event, tag="failure", frozen=True, kw_only=True):
     """A cell could not be verified or measured to its end."""
 
     cell: str
-    trial: int | None = None
-    block: int | None = None
+    trial: Count | None = None
+    block: Count | None = None
     phase: str
     reason: str
     """One line."""
@@ -341,16 +342,16 @@ class Skip(Event, tag="skip", frozen=True, kw_only=True):
 class BlockFinished(Event, tag="block_finished", frozen=True, kw_only=True):
     """All trials of a block have ended; only such blocks are read."""
 
-    block: int
+    block: Count
     group: str
     long: bool
-    trials: tuple[int, ...]
+    trials: tuple[Count, ...]
 
 
 class RunFinished(Event, tag="run_finished", frozen=True, kw_only=True):
     """The run came to its own end."""
 
-    exit_code: int
+    exit_code: Count
 
 
 AnyEvent = (
@@ -377,8 +378,8 @@ class DatasetUsed(msgspec.Struct, frozen=True, kw_only=True):
     place: str
     sha256: str
     """As ``Hashes.data``."""
-    train_examples: int
-    test_examples: int
+    train_examples: Count
+    test_examples: Count
     fallback_for: str | None = None
     """The dataset that was asked for, where this one stands in for it."""
 
@@ -390,9 +391,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[str, ...]
     """Cell ids; the first is the reference contender."""
     title: str = ""
-    rounds: int | None = None
+    rounds: Count | None = None
     """Rounds of a short block of this group; none: the plan's."""
-    window_steps: int | None = None
+    window_steps: Count | None = None
     """Timed steps of a window of this group; none: the plan's."""
 
 
@@ -401,18 +402,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     suite: str
     groups: tuple[Group, ...]
-    looks: tuple[int, ...]
+    looks: tuple[Count, ...]
     """Numbers of blocks after which verdicts are looked at: (10, 20), or the one that was asked."""
-    rounds: int
-    window_steps: int
-    lead_in_steps: int
+    rounds: Count
+    window_steps: Count
+    lead_in_steps: Count
     long_trials: bool
     aa: bool
-    seed: int
+    seed: Seed
     """Of the short trials, and of what is drawn for the run as a whole."""
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[Seed, ...] = ()
     """Of the long trials: one long block of each group for each, numbered from 0."""
-    budget_seconds: float | None = None
+    budget_seconds: Seconds | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
 from harness.errors import UsageError
+from harness.files import UnreadableFile, clause, table_of
+from harness.spec.bounds import Positive, Threshold
 from harness.spec.cells import Cell
-from harness.spec.tables import record
+from harness.spec.tables import record, section
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     """Of one cell. All are fractions."""
 
-    slowdown: float = 0.02
+    slowdown: Threshold = 0.02
     """A cell is slower where the Holm-adjusted lower bound of its slowdown lies above this share
     of the base's time."""
-    blind_to: float = 0.10
+    blind_to: Threshold = 0.10
     """Where a slowdown of this size could have gone unseen, the gate has seen too little."""
-    accuracy: float = 0.005
+    accuracy: Threshold = 0.005
     """A cell is less accurate where the Holm-adjusted lower bound of its loss of final test
     accuracy lies above this."""
-    accuracy_blind_to: float = 0.05
+    accuracy_blind_to: Threshold = 0.05
     """Where a loss of this size could have gone unseen, the gate has seen too little."""
 
 
@@ -38,7 +40,7 @@ class GateTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The revision's commit."""
     impl_dirs: tuple[str, ...] = ()
     """Folders with the user's implementations, below their repository's top; none: our own."""
-    alpha: float = 0.01
+    alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
     """Errors allowed to the whole family of cells: once for speed, once for accuracy."""
     thresholds: Thresholds = Thresholds()
     cells: dict[str, Thresholds] = {}
@@ -74,7 +76,7 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     blind_to: float = 0.10
     accuracy: float = 0.005
     accuracy_blind_to: float = 0.05
-    blocks: int | None = None
+    blocks: Positive | None = None
     """None: 10 for one cell, 20 for several."""
     seeds: int | None = None
     """Of the long trials, which accuracy is judged by; none: the suite's."""
@@ -104,32 +106,34 @@ def read_gate_settings(folder: Path) -> GateSettings:
     """
     path = folder / "pyproject.toml"
     try:
-        table: Any = msgspec.toml.decode(path.read_bytes())
+        table = section(table_of(path), "tool", "levelfield", "gate")
     except FileNotFoundError:
         return GateSettings()
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
+    except UnreadableFile as error:
         raise UsageError(f"{path} can't be read ({error}): mend it") from None
-    for name in ("tool", "levelfield", "gate"):
-        table = table.get(name, {}) if isinstance(table, dict) else None
     where = f"{path}, [tool.levelfield.gate]"
     try:
         settings = record(table, GateSettings)
-        terms = settings.terms("", None, ())
+        names = ("alpha", *Thresholds.__struct_fields__)
+        shares = {name: getattr(settings, name) for name in names}
+        for pattern, own in settings.cells.items():
+            shares |= {f"{pattern}: {name}": share for name, share in own.items()}
+        _check_shares(shares, where)
+        settings.terms("", None, ())
     except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: {error}: mend that setting") from None
-    shares = {"alpha": settings.alpha}
-    for pattern, thresholds in {"": terms.thresholds, **terms.cells}.items():
-        place = f"{pattern}: " if pattern else ""
-        shares |= {f"{place}{n}": v for n, v in msgspec.structs.asdict(thresholds).items()}
-    for name, share in shares.items():
-        if not 0 <= share < 1 or (name == "alpha" and share == 0):
-            raise UsageError(
-                f"{where}: {name} is {share:g}, expected a share below 1 (0.02 is 2 %): "
-                "mend that setting"
-            )
+        raise UsageError(f"{where}: {clause(error)}: mend that setting") from None
     if settings.seeds is not None and settings.seeds < 0:
         raise UsageError(
             f"{where}: seeds is {settings.seeds}, expected 0 (accuracy is not judged) or more: "
             "mend that setting"
         )
     return settings
+
+
+def _check_shares(shares: Mapping[str, float], where: str) -> None:
+    for name, share in shares.items():
+        if not 0 <= share < 1 or (name == "alpha" and share == 0):
+            raise UsageError(
+                f"{where}: {name} is {share:g}, expected a share below 1 (0.02 is 2 %): "
+                "mend that setting"
+            )

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.errors import UsageError
+from harness.files import UnreadableFile, clause, table_of
+from harness.spec.bounds import Positive
 from harness.spec.cells import Input
 from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
@@ -39,7 +41,7 @@ class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The newest that it holds PTX for, which the driver compiles for any later one."""
     least_compute_capability: ComputeCapability | None = None
     """Where a library that it needs asks for more than its own code."""
-    memory_mib: int
+    memory_mib: Positive
     """Peak device memory of a LeNet worker, CUDA's own share included."""
     variance_formula: VarianceFormula | None = None
     """Which variance moves BatchNorm's running variance, where it is another than on the CPU."""
@@ -105,7 +107,7 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """None: it computes in float32 alone."""
     inputs: tuple[Input, ...] = ("resident",)
     """``loader``: its adapter is a ``LoadingAdapter``."""
-    memory_mib: int
+    memory_mib: Positive
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: dict[str, str] = {}
     """Environment variables that its workers need, beside the harness's allow-list."""
@@ -156,7 +158,7 @@ def read_implementation(folder: Path) -> Implementation:
     """
     path = folder / "impl.toml"
     try:
-        table = msgspec.toml.decode(path.read_bytes())
+        table = table_of(path)
         for field in NOT_IN_FILES:
             if field in table:
                 raise ValueError(f"Object contains unknown field `{field}`")
@@ -167,8 +169,8 @@ def read_implementation(folder: Path) -> Implementation:
             f"No impl.toml in {folder}: an implementation needs one; "
             "start one with 'levelfield new-impl NAME'"
         ) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        raise UsageError(f"{path}: {error}: mend that field") from None
+    except (UnreadableFile, ValueError) as error:
+        raise UsageError(f"{path}: {clause(error)}: mend that field") from None
     if implementation.default_mode not in implementation.modes:
         raise UsageError(
             f"{path}: default_mode is {implementation.default_mode!r}, expected one of "

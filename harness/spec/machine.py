@@ -6,35 +6,44 @@ import hashlib
 
 import msgspec
 
+from harness.spec.bounds import Count
+
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """What decides how fast a computation is, as far as it can be read."""
 
     cpu: str
-    cores: int
-    memory_bytes: int
+    cores: Count
+    memory_bytes: Count
     kernel: str
     gpu: str | None = None
     driver: str | None = None
     system: str = ""
     """Distribution and version; not part of the fingerprint."""
+    libc: str = ""
+    """The C library that Python was built for, and its version; not part of the fingerprint."""
     governor: str | None = None
     """Frequency governor, where the kernel shows one; not part of the fingerprint."""
 
     @property
-    def fingerprint(self) -> str:
-        """12 hexadecimal digits over CPU model, cores, memory, kernel, GPU and driver.
+    def identity(self) -> dict[str, object]:
+        """What makes it this machine and no other: CPU model, cores, memory, kernel, GPU, driver.
 
         Memory counts in whole GiB: the kernel reserves a little more or less at each boot.
         """
-        parts = (
-            self.cpu,
-            self.cores,
-            round(self.memory_bytes / 2**30),
-            self.kernel,
-            self.gpu,
-            self.driver,
-        )
+        return {
+            "cpu": self.cpu,
+            "cores": self.cores,
+            "memory in GiB": round(self.memory_bytes / 2**30),
+            "kernel": self.kernel,
+            "gpu": self.gpu,
+            "driver": self.driver,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits over its identity."""
+        parts = tuple(self.identity.values())
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.spec.bounds import Count, Name, Positive, Seconds, Seed
 from harness.spec.cells import Settings
 from harness.spec.events import Parity
 from harness.spec.machine import Machine
@@ -35,30 +36,30 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     layer: str = ""
     """Name of the layer, where ``piece`` is one."""
     direction: Direction = ""
-    batch_size: int | None = None
-    examples: int | None = None
+    batch_size: Count | None = None
+    examples: Count | None = None
     """Of one call."""
-    flops: int | None = None
+    flops: Count | None = None
     """Floating-point operations of one call: a multiplication with its addition counts two."""
-    bytes: int | None = None
+    bytes: Count | None = None
     """Least traffic of one call: every input read once, every output written once."""
     device: str
-    threads: int
-    first_call_seconds: float | None = None
+    threads: Count
+    first_call_seconds: Seconds | None = None
     """Of the first call of all, compilation included; not part of the statistics."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """pytest-benchmark's statistics over rounds: wall seconds of one call."""
 
-    min: float
-    max: float
-    mean: float
-    stddev: float
-    median: float
-    iqr: float
-    rounds: int
-    iterations: int
+    min: Seconds
+    max: Seconds
+    mean: Seconds
+    stddev: Seconds
+    median: Seconds
+    iqr: Seconds
+    rounds: Count
+    iterations: Count
     """Calls of a round."""
 
 
@@ -81,10 +82,10 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
     framework: str
     version: str
-    import_seconds: float
-    build_seconds: dict[str, float] = {}
+    import_seconds: Seconds
+    build_seconds: dict[str, Seconds] = {}
     """Mode → making the model with its weights on the device."""
-    first_step_seconds: dict[str, float] = {}
+    first_step_seconds: dict[str, Seconds] = {}
     """Mode → the first training step, with what is compiled for it."""
     without_pieces: dict[str, str] = {}
     """Mode → why the parts of its step can't be measured."""
@@ -104,16 +105,16 @@ class MicroFile(msgspec.Struct, frozen=True, kw_only=True):
 class MicroFramework(msgspec.Struct, frozen=True, kw_only=True):
     """One framework, and what can be said of it without running it."""
 
-    framework: str
+    framework: Name
     title: str
     version: str
     modes: tuple[str, ...]
     """Those that were to be measured."""
     environment: str
     """Key of its environment."""
-    environment_bytes: int
+    environment_bytes: Count
     """Of all files in the environment's folder, as it was made."""
-    model_lines: dict[str, int] = {}
+    model_lines: dict[str, Count] = {}
     """Model → lines of its code, without blank lines, comments and docstrings."""
 
 
@@ -125,10 +126,10 @@ class MicroConditions(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     dataset: str
     device: str
-    threads: int
+    threads: Count
     settings: Settings
-    seed: int
-    batch_sizes: tuple[int, ...]
+    seed: Seed
+    batch_sizes: tuple[Positive, ...]
     quick: bool = False
     """Whether so few rounds were taken that times say little."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
+from harness.files import table_of
+from harness.spec.bounds import Count, Loss, Positive, Share
 from harness.spec.tables import record
 from impls.adapter import Optimizer
 from impls.definition import Model
@@ -20,10 +22,10 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     hardware: str
-    test_accuracy: tuple[float, ...]
-    train_accuracy: tuple[float, ...] = ()
-    train_loss: tuple[float, ...] = ()
-    whole_batches_of: int | None = None
+    test_accuracy: tuple[Share, ...]
+    train_accuracy: tuple[Share, ...] = ()
+    train_loss: tuple[Loss, ...] = ()
+    whole_batches_of: Positive | None = None
     """Set where the source divides its hits by batches times this size, as if the last batch were
     whole: 157 · 64 = 10,048 for 10,000 images. Its test accuracies are too low by that."""
 
@@ -35,17 +37,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """The recipe's name in ``benchmarks/recipes.toml``."""
     model: str
     dataset: str
-    batch_size: int
-    epochs: int
+    batch_size: Positive
+    epochs: Count
     init: Init
     optimizer: Optimizer
     published: Published | None = None
-    target_accuracy: float | None = None
+    target_accuracy: Share | None = None
     """Test accuracy whose time is reported: how soon a framework gets there."""
-    agreement: float | None = None
+    agreement: Positive | None = None
     """How far, as a share of it, the mean loss of a window of training may be from what the other
     contenders agree on, where the oracle does not go; nothing: trajectories part by themselves."""
-    overrides: tuple[str, ...] = ()
+    overrides: tuple[Annotated[str, msgspec.Meta(pattern="^[^=]+=")], ...] = ()
     """``field=value`` for each field that this run changed, sorted."""
 
     @property
@@ -78,9 +80,10 @@ def read_recipes(path: Path) -> dict[str, Recipe]:
     """Name → recipe.
 
     Raises:
+        UnreadableFile: it holds no TOML.
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
-    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    tables = msgspec.convert(table_of(path), dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Recipe) for name, table in tables.items()}
 
 
@@ -88,9 +91,10 @@ def read_models(path: Path) -> dict[str, Model]:
     """Name → model.
 
     Raises:
+        UnreadableFile: it holds no TOML.
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
-    tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    tables = msgspec.convert(table_of(path), dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Model) for name, table in tables.items()}
 
 

@@ -11,6 +11,7 @@ from typing import get_args
 
 import msgspec
 
+from harness.spec.bounds import Count, Seconds
 from harness.spec.events import AnyEvent, Audit, Header, Parity
 
 
@@ -19,7 +20,7 @@ class SpeedTrialStarted(
 ):
     """As ``TrialStarted``."""
 
-    trial: int
+    trial: Count
     cell: str
     twin: bool = False
 
@@ -29,10 +30,11 @@ class SpeedWindow(
 ):
     """As ``Window``."""
 
-    trial: int
-    examples: int
-    wall_seconds: float
-    control_seconds: float
+    trial: Count
+    round: Count
+    examples: Count
+    wall_seconds: Seconds
+    control_seconds: Seconds
 
 
 class SpeedTrialFinished(
@@ -40,7 +42,7 @@ class SpeedTrialFinished(
 ):
     """As ``TrialFinished``."""
 
-    trial: int
+    trial: Count
 
 
 class SpeedBlockFinished(
@@ -48,10 +50,10 @@ class SpeedBlockFinished(
 ):
     """As ``BlockFinished``."""
 
-    block: int
+    block: Count
     group: str
     long: bool
-    trials: tuple[int, ...]
+    trials: tuple[Count, ...]
 
 
 SpeedEvent = (

@@ -7,16 +7,18 @@ from typing import Literal
 
 import msgspec
 
+from harness.files import table_of
+from harness.spec.bounds import Count, Positive
 from harness.spec.tables import record
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """What a suite changes for one recipe."""
 
-    batch_size: int | None = None
+    batch_size: Positive | None = None
     """Another cell than the recipe's, and labelled so."""
-    rounds: int | None = None
-    window_steps: int | None = None
+    rounds: Positive | None = None
+    window_steps: Positive | None = None
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,19 +34,19 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     extra_contenders: tuple[tuple[str, str], ...] = ()
     """(framework, mode) pairs measured beside those."""
     device: Literal["cpu", "gpu"] = "cpu"
-    epochs: int | None = None
+    epochs: Count | None = None
     """Epochs of the long trials; none: the recipe's own."""
     long_trials: bool = True
     """Whether each cell is also trained for the whole recipe, for its accuracy curve."""
-    seeds: int = 1
+    seeds: Count = 1
     """Long trials of each cell, each with another seed: other initial weights, another order."""
-    blocks: int | None = None
+    blocks: Count | None = None
     """Blocks of short trials; none: a look after 10 and, where that left a pair open, after 20."""
-    rounds: int = 10
+    rounds: Positive = 10
     """Timed windows of each contender in a block."""
-    window_steps: int = 20
+    window_steps: Positive = 20
     """Timed steps in a window, so many that a window takes 0.3 to 1 s."""
-    window_examples: int | None = None
+    window_examples: Positive | None = None
     """Of a window, in place of ``window_steps``, where a suite's batches differ in size."""
     overrides: dict[str, Override] = {}
     """Recipe → what is different for it, such as a batch that a CPU can train in a second."""
@@ -56,10 +58,11 @@ def read_suites(folder: Path) -> dict[str, Suite]:
     """Name → suite, for every ``*.toml`` in ``folder``.
 
     Raises:
+        UnreadableFile: a file holds no TOML.
         msgspec.ValidationError: a field is missing, unknown or of another type.
     """
     suites = {}
     for path in sorted(folder.glob("*.toml")):
-        table = msgspec.toml.decode(path.read_bytes())
+        table = table_of(path)
         suites[path.stem] = record({"name": path.stem, **table}, Suite)
     return suites

@@ -14,6 +14,13 @@ import msgspec
 R = TypeVar("R")
 
 
+def section(table: Any, *names: str) -> Any:
+    """What stands in ``table`` under ``names``, one below the other: ``{}`` where nothing does."""
+    for name in names:
+        table = table.get(name, {}) if isinstance(table, Mapping) else None
+    return table
+
+
 def record(table: Mapping[str, Any], kind: type[R]) -> R:
     """The record that ``table`` describes.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import RecordError, UsageError
+from harness.files import UnreadableFile, clause, content_of, decoded, write_whole
 from harness.spec.baselines import BASELINE_FORMAT_VERSION, Baseline
 
 
@@ -22,24 +24,32 @@ def read_baseline(path: Path) -> Baseline:
         RecordError: it is damaged, or its format is not known.
     """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(
-            f"No baseline {path}, expected a file that 'levelfield baseline save RUN' has written: "
-            "save runs first, or name another one with --baseline"
-        ) from None
-    except OSError as error:
-        raise UsageError(f"{path} can't be read ({error.strerror}): name another file") from None
-    try:
-        version = msgspec.json.decode(content, type=_Version).format_version
+        content = content_of(path)
+        version = decoded(content, _Version).format_version
         if version != BASELINE_FORMAT_VERSION:
             raise RecordError(
                 f"{path} has format version {version}, expected {BASELINE_FORMAT_VERSION}: "
                 "read it with the levelfield that wrote it"
             )
-        return msgspec.json.decode(content, type=Baseline)
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path} is not a baseline ({error}): is it damaged?") from None
+        baseline = decoded(content, Baseline)
+    except FileNotFoundError:
+        raise UsageError(
+            f"No baseline {path}, expected a file that 'levelfield baseline save RUN' has written: "
+            "save runs first, or name another one with --baseline"
+        ) from None
+    except UnreadableFile as error:
+        raise RecordError(
+            f"{path} is not a baseline ({error}): bring it back from a copy, or name another one "
+            "with --baseline"
+        ) from None
+    series = Counter(cell.series for cell in baseline.cells)
+    for name, count in series.items():
+        if count > 1:
+            raise RecordError(
+                f"{path} is not a baseline ({clause(name)} is there twice): bring it back from a "
+                "copy, or name another one with --baseline"
+            )
+    return baseline
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -49,11 +59,9 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         UsageError: it can't be written there.
     """
     text = msgspec.json.format(msgspec.json.encode(baseline), indent=1)
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text + b"\n")
-        part.replace(path)
+        write_whole(path, text + b"\n")
     except OSError as error:
         raise UsageError(
             f"{path} can't be written ({error.strerror}): name another file with --baseline"

@@ -6,17 +6,20 @@ that its own tools can be given all of them.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
 from harness.errors import RecordError
+from harness.files import UnreadableFile, content_of, decoded, write_whole
 from harness.spec.micro import MICRO_FORMAT_VERSION, Micro, MicroFile, MicroManifest
 from harness.store.runs import only_writer
 
 FOLDER = "micro"
 MANIFEST = "micro.json"
+AGAIN = "remove it, and measure again"
 
 
 class _Version(msgspec.Struct):
@@ -25,7 +28,7 @@ class _Version(msgspec.Struct):
 
 def has_micro(run_folder: Path) -> bool:
     """Whether micro-benchmarks were begun in this run."""
-    return (run_folder / MANIFEST).is_file()
+    return os.path.lexists(run_folder / MANIFEST)
 
 
 def micro_path(run_folder: Path, framework: str) -> Path:
@@ -45,7 +48,11 @@ def read_micro(run_folder: Path) -> Micro | None:
     paths = {one.framework: micro_path(run_folder, one.framework) for one in manifest.frameworks}
     return Micro(
         manifest=manifest,
-        files={name: read_micro_file(path, name) for name, path in paths.items() if path.exists()},
+        files={
+            name: read_micro_file(path, name)
+            for name, path in paths.items()
+            if os.path.lexists(path)
+        },
     )
 
 
@@ -57,21 +64,25 @@ def read_micro_manifest(run_folder: Path) -> MicroManifest:
     """
     path = run_folder / MANIFEST
     try:
-        content = path.read_bytes()
-        version = msgspec.json.decode(content, type=_Version).format_version
+        content = content_of(path)
+        version = decoded(content, _Version).format_version
         if version != MICRO_FORMAT_VERSION:
             raise RecordError(
                 f"{path} has format version {version}, expected {MICRO_FORMAT_VERSION}: "
                 "read it with the levelfield that wrote it"
             )
-        return msgspec.json.decode(content, type=MicroManifest)
-    except OSError as error:
+        manifest = decoded(content, MicroManifest)
+    except FileNotFoundError:
         raise RecordError(
-            f"{path} can't be read ({error.strerror}), expected what 'levelfield micro' writes: "
+            f"{path} is not there, expected what 'levelfield micro' writes: "
             "name a run that has micro-benchmarks"
         ) from None
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path} is no record of ours ({error}): is it damaged?") from None
+    except UnreadableFile as error:
+        raise RecordError(f"{path} is no record of ours ({error}): {AGAIN}") from None
+    names = [one.framework for one in manifest.frameworks]
+    if len(set(names)) < len(names):
+        raise RecordError(f"{path} is no record of ours (a framework is there twice): {AGAIN}")
+    return manifest
 
 
 def read_micro_file(path: Path, framework: str) -> MicroFile:
@@ -81,17 +92,13 @@ def read_micro_file(path: Path, framework: str) -> MicroFile:
         RecordError: it can't be read, is torn, or was not written by our suites.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=MicroFile)
-    except OSError as error:
-        raise RecordError(f"{path} can't be read ({error.strerror}): is it still there?") from None
-    except msgspec.ValidationError as error:
+        file = decoded(content_of(path), MicroFile)
+    except FileNotFoundError:
+        raise RecordError(f"{path} is not there, expected a file: measure again") from None
+    except UnreadableFile as error:
         raise RecordError(
-            f"{path} was not written by these micro-benchmarks ({error}), expected "
-            "pytest-benchmark's JSON with their extra_info: remove that file"
-        ) from None
-    except msgspec.DecodeError as error:
-        raise RecordError(
-            f"{path} is torn ({error}), expected whole JSON: remove it, and measure again"
+            f"{path} is torn, or was not written by these micro-benchmarks ({error}), expected "
+            "pytest-benchmark's JSON with their extra_info: remove that file, and measure again"
         ) from None
     strangers = {each.extra_info.framework for each in file.benchmarks} - {framework}
     if strangers:
@@ -115,9 +122,7 @@ class MicroWriter:
     def replace_manifest(self, manifest: MicroManifest) -> None:
         """``micro.json`` says ``manifest``; at no time is there half of one."""
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-        part = self._run / f"{MANIFEST}.part"
-        part.write_bytes(text + b"\n")
-        part.replace(self._run / MANIFEST)
+        write_whole(self._run / MANIFEST, text + b"\n")
         self.manifest = manifest
 
     def begin(self, framework: str) -> Path:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from harness.errors import RecordError, UsageError
+from harness.files import UnreadableFile, content_of, decoded, decoding, write_whole
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Header, Manifest, Run
+from harness.store.references import Ledger, contradiction_of
 
 MANIFEST = "run.json"
 EVENTS = "trials.jsonl"
+REMEDY = "bring it back from a copy, or remove the run's folder"
+
+E = TypeVar("E")
+_EVENT = msgspec.json.Decoder(AnyEvent)
 
 
 class _Version(msgspec.Struct):
@@ -28,11 +37,16 @@ class RunWriter:
         self.folder = folder
         self._lock = only_writer(folder, folder / ".lock")
         self._path = folder / EVENTS
-        drop_torn_line(self._path)
-        self._file = self._path.open("ab", buffering=0)
-        self._size = self._path.stat().st_size
-        if self._size == 0:
-            self.append_event(Header(at=time.time()))
+        try:
+            drop_torn_line(self._path)
+            # Without a buffer: what a full disk refused is not written later, behind other lines.
+            self._file = self._path.open("ab", buffering=0)
+            self._size = self._path.stat().st_size
+            if self._size == 0:
+                self.append_event(Header(at=time.time()))
+        except BaseException:
+            self._lock.release()
+            raise
 
     @classmethod
     def create(cls, folder: Path, manifest: Manifest) -> RunWriter:
@@ -48,38 +62,56 @@ class RunWriter:
             )
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         writer = cls(folder)
-        writer.replace_manifest(manifest)
+        try:
+            writer.replace_manifest(manifest)
+        except BaseException:
+            writer.close()
+            raise
         return writer
 
     def replace_manifest(self, manifest: Manifest) -> None:
-        """The run's manifest is ``manifest``; at no time is there half of one."""
-        text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-        part = self.folder / (MANIFEST + ".part")
-        part.write_bytes(text + b"\n")
-        part.replace(self.folder / MANIFEST)
+        """The run's manifest is ``manifest``; at no time is there half of one.
+
+        Raises:
+            RecordError: no reader would take it.
+        """
+        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+        path = self.folder / MANIFEST
+        _manifest_in(content, path)
+        write_whole(path, content)
 
     def append_event(self, event: AnyEvent) -> None:
         """``event`` is in the file, whole, even if this process dies now.
 
         Raises:
-            RecordError: the file can't be written any more, or is no longer what was written.
+            RecordError: no reader would take it, as one such line would cost the whole run; or the
+                file can't be written any more, or is no longer what was written.
         """
-        line = msgspec.json.encode(event) + b"\n"
+        line = msgspec.json.encode(event)
         try:
-            written = 0
-            while written < len(line):
-                written += self._file.write(line[written:])
+            with decoding():
+                _EVENT.decode(line)
+        except UnreadableFile as error:
+            raise RecordError(
+                f"{event.__struct_config__.tag} can't be recorded ({error}), expected what "
+                f"{self._path} can hold: go on with --resume {self.folder.name}"
+            ) from None
+        left = memoryview(line + b"\n")
+        try:
+            while left:
+                left = left[self._file.write(left) :]
             found = self._path.stat()
         except FileNotFoundError:
             raise self._lost("has gone") from None
         except OSError as error:
             # No half of a line is left for the next one to stand behind.
-            os.ftruncate(self._file.fileno(), self._size)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
             raise RecordError(
                 f"{self._path} can't be written ({error.strerror}), expected room for what is "
                 f"measured: make room, then go on with '--resume {self.folder.name}'"
             ) from None
-        self._size += len(line)
+        self._size += len(line) + 1
         if not os.path.samestat(found, os.fstat(self._file.fileno())):
             raise self._lost("is another file now")
         if found.st_size != self._size:
@@ -129,10 +161,12 @@ def only_writer(folder: Path, lock: Path) -> FileLock:
 
 
 def drop_torn_line(path: Path) -> None:
-    """The file ends with a whole line: what a kill left of the last one is cut off."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
+    """The file ends with a whole line: what a kill left of the last one is cut off.
+
+    Raises:
+        RecordError: it is no file, or can't be read.
+    """
+    content = _content_of(path)
     whole = content.rfind(b"\n") + 1
     if whole != len(content):
         os.truncate(path, whole)
@@ -146,17 +180,14 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        content = path.read_bytes()
-    except OSError:
+        return _manifest_in(content_of(path), path)
+    except FileNotFoundError:
         raise RecordError(
             f"No run in {folder}: expected a folder with {MANIFEST}; "
             "'levelfield list runs' shows those that there are"
         ) from None
-    try:
-        check_version(msgspec.json.decode(content, type=_Version).format_version, path)
-        return msgspec.json.decode(content, type=Manifest)
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path} is not a run's manifest ({error}): is it damaged?") from None
+    except UnreadableFile as error:
+        raise RecordError(f"{path} can't be read ({error}): {REMEDY}") from None
 
 
 def read_run(folder: Path) -> Run:
@@ -166,32 +197,83 @@ def read_run(folder: Path) -> Run:
         RecordError: the run is missing or damaged, or its format is not known.
     """
     manifest = read_manifest(folder)
+    groups = {group.name for group in manifest.plan.groups}
+    ledger = Ledger({cell.id for cell in manifest.cells}, groups)
+    events = read_events(folder, _EVENT.decode, _EVENT.decode_lines, ledger)
+    return Run(manifest=manifest, events=tuple(events))
+
+
+def read_events(
+    folder: Path,
+    decode: Callable[[bytes], E],
+    decode_lines: Callable[[bytes], list[E]],
+    ledger: Ledger,
+) -> list[E]:
+    """What the run in ``folder`` tells, event by event; a torn last line is left out.
+
+    Raises:
+        RecordError: a line is no event, or contradicts those before it; the text says which.
+    """
     path = folder / EVENTS
+    content = _content_of(path)
+    whole = content.rfind(b"\n") + 1
     try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise RecordError(
-            f"{path} can't be read ({error.strerror}), expected what was measured: "
-            "put it back, or measure again"
-        ) from None
-    events: list[AnyEvent] = []
-    decoder = msgspec.json.Decoder(AnyEvent)
-    last = len(lines) - 1
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            event = decoder.decode(line)
-        except msgspec.DecodeError as error:
-            if number == last:
-                break
-            raise RecordError(
-                f"{path}, line {number + 1}, is not an event ({error}): is it damaged?"
-            ) from None
+        with decoding():
+            events = decode_lines(content[:whole])
+    except UnreadableFile:
+        events = _line_by_line(content[:whole], decode, path)
+    with contextlib.suppress(UnreadableFile), decoding():  # torn by a kill
+        events += decode_lines(content[whole:])
+    for number, event in enumerate(events):
         if isinstance(event, Header):
             check_version(event.format_version, path)
-        events.append(event)
-    return Run(manifest=manifest, events=tuple(events))
+        elif problem := ledger.contradiction(event):
+            raise _bad_line(path, _line_numbers(content)[number], problem)
+    return events
+
+
+def _line_by_line(content: bytes, decode: Callable[[bytes], E], path: Path) -> list[E]:
+    """As ``decode_lines``, with the number of the first line that is no event."""
+    events = []
+    lines = content.split(b"\n")
+    for number in _line_numbers(content):
+        try:
+            with decoding():
+                events.append(decode(lines[number - 1]))
+        except UnreadableFile as error:
+            raise _bad_line(path, number, str(error)) from None
+    return events
+
+
+def _line_numbers(content: bytes) -> list[int]:
+    """Of the lines that hold something, from 1."""
+    return [number for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+
+
+def _bad_line(path: Path, number: int, why: str) -> RecordError:
+    return RecordError(f"{path}, line {number}, is not an event of this run ({why}): {REMEDY}")
+
+
+def _content_of(path: Path) -> bytes:
+    """What the events' file holds; nothing where there is none yet."""
+    try:
+        return content_of(path)
+    except FileNotFoundError:
+        return b""
+    except UnreadableFile as error:
+        raise RecordError(f"{path} can't be read ({error}): {REMEDY}") from None
+
+
+def _manifest_in(content: bytes, path: Path) -> Manifest:
+    try:
+        check_version(decoded(content, _Version).format_version, path)
+        manifest = decoded(content, Manifest)
+        problem = contradiction_of(manifest)
+    except UnreadableFile as error:
+        problem = str(error)
+    if problem:
+        raise RecordError(f"{path} is not a run's manifest ({problem}): {REMEDY}")
+    return manifest
 
 
 def check_version(version: int, path: Path) -> None:
@@ -208,5 +290,13 @@ def check_version(version: int, path: Path) -> None:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """All run folders in ``folder``, oldest first: their names begin with the time."""
-    return sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    """All run folders in ``folder``, oldest first: their names begin with the time.
+
+    Those whose manifest can't be read are among them, so that somebody says so.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError:
+        return []
+    return [folder / name for name in names if os.path.lexists(folder / name / MANIFEST)]

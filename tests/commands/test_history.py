@@ -116,11 +116,21 @@ def test_the_table_is_as_long_as_it_is_asked_to_be(levelfield, tmp_path, runs):
     assert (tmp_path / "there.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_cell_that_never_computed_what_it_should_has_a_history_all_the_same(levelfield, tmp_path):
+    store(stored_run("parity_failed"), tmp_path)
+    done = levelfield("history", "lenet-sgd/gamma", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert [point["parity"] for point in answer["points"]] == ["lost"]
+    assert (answer["levels"], answer["noise"]) == ([], None)
+
+
 def test_a_run_that_only_verified_is_no_part_of_it(levelfield, tmp_path, runs):
-    cells = tuple(msgspec.structs.replace(cell, mode="compiled") for cell in FASTER.manifest.cells)
-    plan = msgspec.structs.replace(FASTER.manifest.plan, looks=(0,))
-    store(Run(manifest=FASTER.manifest, events=FASTER.events[:4]), tmp_path,
-          run="run-99", cells=cells, plan=plan)  # fmt: skip
+    compiled = msgspec.json.encode(FASTER).replace(b"/eager/", b"/compiled/")
+    compiled = compiled.replace(b'"mode":"eager"', b'"mode":"compiled"')
+    run = msgspec.json.decode(compiled, type=Run)
+    plan = msgspec.structs.replace(run.manifest.plan, looks=(0,))
+    store(Run(manifest=run.manifest, events=run.events[:4]), tmp_path, run="run-99", plan=plan)
     answer = json.loads(levelfield("history", "lenet-sgd/beta", "--json").stdout)
     assert (len(answer["points"]), answer["runs_without_rate"]) == (16, 0)
 

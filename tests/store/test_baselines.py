@@ -70,7 +70,7 @@ def test_what_is_no_baseline_is_refused(tmp_path, content):
 def test_places_that_serve_for_nothing_are_a_clear_line(tmp_path):
     with pytest.raises(UsageError, match=r"No baseline .*levelfield baseline save RUN"):
         read_baseline(tmp_path / "none.json")
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(RecordError, match="it is a folder, expected a file"):
         read_baseline(tmp_path)
     with pytest.raises(UsageError, match="can't be written"):
         write_baseline(tmp_path, BASELINE)

@@ -8,9 +8,10 @@ import pytest
 
 from harness import __version__
 from harness.errors import RecordError, UsageError
-from harness.spec.events import Failure, Header, Manifest, Plan, RunFinished, Skip
+from harness.spec.events import Header, Manifest, Plan, RunFinished, Skip
 from harness.spec.machine import Machine
 from harness.store.runs import RunWriter, read_manifest, read_run, run_folders
+from tests.analysis.golden import stored_run
 
 
 @pytest.fixture
@@ -97,12 +98,12 @@ def test_a_run_without_its_events_is_no_empty_run(tmp_path, manifest):
 def test_a_torn_last_line_is_left_out_and_cut_off_by_the_next_writer(tmp_path, manifest, cut):
     with RunWriter.create(tmp_path / "r", manifest) as writer:
         writer.append_event(SKIP)
-        writer.append_event(Failure(at=2.0, cell="c", phase="p", reason="r"))
+        writer.append_event(RunFinished(at=2.0, exit_code=0))
     path = tmp_path / "r" / "trials.jsonl"
     path.write_bytes(path.read_bytes()[:-cut])
     # Where only the line's end was cut, what it says is whole.
     kinds = [type(event) for event in read_run(tmp_path / "r").events]
-    assert kinds == ([Header, Skip, Failure] if cut == 1 else [Header, Skip])
+    assert kinds == ([Header, Skip, RunFinished] if cut == 1 else [Header, Skip])
     with RunWriter(tmp_path / "r") as writer:
         writer.append_event(RunFinished(at=3.0, exit_code=0))
     events = read_run(tmp_path / "r").events
@@ -164,3 +165,102 @@ def test_a_manifest_can_be_replaced_whole(tmp_path, manifest):
         plan = msgspec.structs.replace(manifest.plan, looks=(7,))
         writer.replace_manifest(msgspec.structs.replace(manifest, plan=plan))
     assert read_manifest(tmp_path / "r").plan.looks == (7,)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A whole run of two contenders."""
+    run = stored_run("faster")
+    with RunWriter.create(tmp_path / "r", run.manifest) as writer:
+        for event in run.events[1:]:
+            writer.append_event(event)
+    return tmp_path / "r"
+
+
+def lines_of(folder):
+    return (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def line_with(folder, tag: str) -> int:
+    """The number of the first event of that kind, from 0."""
+    return next(at for at, line in enumerate(lines_of(folder)) if json.loads(line)["event"] == tag)
+
+
+@pytest.mark.parametrize(
+    ("tag", "changes", "said"),
+    [
+        ("trial_started", {"cell": "x"}, "it is of cell x, which the run does not have"),
+        ("trial_started", {"group": "x"}, "it is of group x, which the run does not have"),
+        ("trial_started", {"trial": 99}, r"it is of trial \d+, which has not begun"),
+        ("window", {"trial": 99}, "it is of trial 99, which has not begun"),
+        ("window", {"wall_seconds": 1e308}, "Expected `float` <= 1000000000.0"),
+        ("window", {"wall_seconds": None}, "Expected `float`, got `null`"),
+        ("window", {"examples": -1}, "Expected `int` >= 0"),
+        ("window", {"at": -1}, "Expected `float` >= 0.0"),
+        ("parity", {"cell": "x"}, "it is of cell x"),
+        ("trial_finished", {"phases": {"import": -1}}, "Expected `float` >= 0.0"),
+        ("block_finished", {"trials": [99]}, "it names trial 99, which has not begun"),
+        ("block_finished", {"group": "x"}, "it is of group x"),
+    ],
+)
+def test_events_that_contradict_the_run_are_named_with_their_line(folder, tag, changes, said):
+    lines = lines_of(folder)
+    number = line_with(folder, tag)
+    lines[number] = json.dumps({**json.loads(lines[number]), **changes}).encode() + b"\n"
+    (folder / "trials.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(RecordError, match=f"trials.jsonl, line .*{said}"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("tag", ["trial_started", "window", "trial_finished", "block_finished"])
+def test_an_event_that_is_there_twice_is_named(folder, tag):
+    lines = lines_of(folder)
+    number = line_with(folder, tag)
+    lines.insert(number + 1, lines[number])
+    (folder / "trials.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(RecordError, match=f"line {number + 2}, is not an event of this run"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one["plan"]["groups"][0]["cells"].append("x"), "names cell x, which the run"),
+        (lambda one: one["plan"]["groups"][0]["cells"].clear(), "has no cells"),
+        (lambda one: one["plan"]["groups"].append(one["plan"]["groups"][0]), "is there twice"),
+        (lambda one: one["cells"].append(one["cells"][0]), "is there twice"),
+        (
+            lambda one: one["machine"].update(cores=-1),
+            r"Expected `int` >= 0 - at `\$.machine.cores",
+        ),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_named(folder, change, said):
+    path = folder / "run.json"
+    record = json.loads(path.read_bytes())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(RecordError, match=f"run.json is not a run's manifest .*{said}"):
+        read_manifest(folder)
+
+
+def test_what_no_reader_would_take_is_not_written(tmp_path, manifest):
+    """One such line would cost all that was measured before it."""
+    with RunWriter.create(tmp_path / "r", manifest) as writer:
+        for event in (
+            msgspec.structs.replace(SKIP, at=float("nan")),
+            RunFinished(at=-1.0, exit_code=0),
+        ):
+            with pytest.raises(RecordError, match="can't be recorded"):
+                writer.append_event(event)
+        writer.append_event(SKIP)
+    assert read_run(tmp_path / "r").events[1:] == (SKIP,)
+
+
+def test_a_manifest_that_can_not_be_read_is_still_a_run_that_is_listed(tmp_path, manifest):
+    RunWriter.create(tmp_path / "a", manifest).close()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "run.json").symlink_to("run.json")
+    (tmp_path / "c").mkdir()
+    assert run_folders(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert run_folders(tmp_path / "none") == []

@@ -1,0 +1,109 @@
+"""Files that anybody could have written, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import msgspec
+import pytest
+
+from harness.files import (
+    LONGEST_CLAUSE,
+    UnreadableFile,
+    clause,
+    content_of,
+    decoded,
+    table_of,
+    whole,
+    write_whole,
+)
+
+
+class Small(msgspec.Struct):
+    text: str = ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b'{"text": "\xff"}',
+        b'{"text": 3}',
+        b'{"text": "\\ud800"}',
+        b'{"other": ' + b"[" * 100_000,
+        b"[" * 100_000,
+        b"9" * 5000,
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_what_is_no_record_is_one_short_line(content):
+    with pytest.raises(UnreadableFile) as caught:
+        decoded(content, Small)
+    assert len(str(caught.value)) <= LONGEST_CLAUSE
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "content", [b"x = ", b"x = '\xff'", b"x = " + b"[" * 100_000, b"x = " + b"9" * 6000]
+)
+def test_what_is_no_table_is_one_short_line(tmp_path, content):
+    (tmp_path / "x.toml").write_bytes(content)
+    with pytest.raises(UnreadableFile) as caught:
+        table_of(tmp_path / "x.toml")
+    assert len(str(caught.value)) <= LONGEST_CLAUSE
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "folder").mkdir()
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    for path in (*(tmp_path / name for name in ("pipe", "loop", "folder", "huge")), "/dev/zero"):
+        with pytest.raises(UnreadableFile):
+            content_of(tmp_path / path)
+    for name in ("none", "none/below"):
+        with pytest.raises(FileNotFoundError):
+            content_of(tmp_path / name)
+    with pytest.raises(UnreadableFile):
+        content_of(tmp_path / "a\0b")
+
+
+def test_a_clause_is_printable_and_short():
+    assert clause("a\nb\x1b[31m") == "a b?[31m"
+    assert len(clause("x" * 10**6)) == LONGEST_CLAUSE
+
+
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "x"
+    write_whole(path, b"before")
+
+    def fail() -> None:
+        with whole(path) as file:
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fail()
+    assert path.read_bytes() == b"before"
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    write_whole(tmp_path / "[x]", b"1")
+    (tmp_path / f".[x].{2**22 + 1}.part").write_bytes(b"torn")  # no kernel gives such a number
+    (tmp_path / f".[x].{os.getppid()}.part").write_bytes(b"at work")
+    write_whole(tmp_path / "[x]", b"2")
+    assert sorted(each.name for each in tmp_path.iterdir()) == [f".[x].{os.getppid()}.part", "[x]"]
+
+
+def test_links_and_devices_are_written_through(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    write_whole(tmp_path / "link", b"1")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"1"
+    (tmp_path / "null").symlink_to("/dev/null")
+    write_whole(tmp_path / "null", b"1")
+    assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)

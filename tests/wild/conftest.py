@@ -1,0 +1,81 @@
+"""A folder of stored runs, one of which something happens to."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.spec.events import Manifest
+from harness.store.micro import MicroWriter, micro_path
+from harness.store.runs import read_run
+from tests.report.micros import micro_of
+
+STORED = Path(__file__).parent / "stored"
+"""A real run, of two contenders that train in a moment."""
+SEED = int(os.environ.get("LEVELFIELD_WILD_SEED", "0"))
+"""Another one draws other cases."""
+VICTIM = "2026-01-03-victim"
+HEALTHY = ("2026-01-01-one", "2026-01-02-two", "2026-01-04-four")
+
+
+class Stored:
+    """Runs in ``results/runs``; the victim is made anew for each case."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "results" / "runs"
+        self.victim = self.runs / VICTIM
+        for name in HEALTHY:
+            make_run(self.runs / name)
+        self._pristine = folder / "pristine"
+        make_run(self._pristine, VICTIM)
+
+    def renew(self) -> None:
+        """The victim is as it was written."""
+        remove(self.victim)
+        shutil.copytree(self._pristine, self.victim)
+
+
+def make_run(folder: Path, name: str = "") -> None:
+    """The stored run, with micro-benchmarks, stands in ``folder``."""
+    folder.mkdir(parents=True)
+    name = name or folder.name
+    manifest = msgspec.json.decode((STORED / "run.json").read_bytes(), type=Manifest)
+    changed = msgspec.structs.replace(manifest, run=name, created=f"{name[:10]}T00:00:00+00:00")
+    (folder / "run.json").write_bytes(msgspec.json.encode(changed))
+    shutil.copy(STORED / "trials.jsonl", folder)
+    micro = micro_of(read_run(folder), measured=("quick",))
+    with MicroWriter(folder, micro.manifest):
+        for framework, file in micro.files.items():
+            micro_path(folder, framework).write_bytes(msgspec.json.encode(file))
+
+
+def remove(path: Path) -> None:
+    """Whatever stands there is gone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return Stored(tmp_path_factory.mktemp("wild"))
+
+
+@pytest.fixture
+def stored(tree: Stored) -> Iterator[Stored]:
+    tree.renew()
+    yield tree
+    remove(tree.victim)
+
+
+def drawn(name: str, number: int) -> random.Random:
+    """The chance of one case: the same for the same name, number and seed."""
+    return random.Random(f"{SEED}-{name}-{number}")
