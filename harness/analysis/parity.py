@@ -23,8 +23,6 @@ WIDEST = 1.0
 """More is never granted: a value that is off by itself is another."""
 BLUNT = 1e-3
 """Where rounding alone moves a tensor or a loss by more than this share, float32 proves little."""
-FINER = 2.0**-29
-"""How much smaller a rounding is in float64 than in float32."""
 
 
 class Sums(NamedTuple):
@@ -188,7 +186,7 @@ def rounding_envelope(oracle: Observation, rounded: Iterable[Observation]) -> di
             off = WIDEST if value is None else value
             if quantity.check in ("loss", "window_loss"):
                 off = largest = max(largest, off)
-            envelope[quantity] = max(envelope.get(quantity, ROUNDINGS), off)
+            envelope[quantity] = max(envelope.get(quantity, roundings), off)
     return envelope
 
 
@@ -213,7 +211,7 @@ def held(
     ``window_steps``: how many steps were taken in one call after the single ones. What is granted
     is ``FACTOR`` times the ``envelope`` of this recipe, seed and batch; hits may also differ by 2,
     and nothing but the plan's number of examples will do. ``exactness``: of a cell that was
-    computed in float64; of the envelope it is granted what is left in float64, if that is more.
+    computed in float64, with the envelope of that; it is granted this much at least.
     """
     last = len(oracle.losses) + window_steps
     return tuple(
@@ -241,7 +239,7 @@ def _granted(
         tracked = quantity.tensor.endswith((".running_mean", ".running_var"))
         inference = quantity == Quantity("logits", 2)
         least = exactness.statistics if tracked or inference else exactness.parameters
-        allowed = max(least, FINER * allowed)
+        allowed = max(least, FACTOR * envelope.get(quantity, 0.0))
     if quantity.check == "window_correct" and oracle.window is not None:
         allowed += 2 / oracle.window.examples
     return min(allowed, WIDEST)

@@ -39,8 +39,10 @@ from impls.adapter import Adam, Setup, Sgd
 
 ROUNDED_MODES = ("float32", "float32-one-by-one", "shaken-1", "shaken-2")
 """Modes of the oracle that show what rounding does to it."""
-FEWER_ROUNDED_MODES = ROUNDED_MODES[:3]
+FEWER_ROUNDED_MODES = ROUNDED_MODES[1:3]
 """Of models that are dear to compute."""
+FINELY_ROUNDED_MODE = "shaken-float64"
+"""Shows what rounding in float64 does to it."""
 KEPT_BYTES = 64 * 2**20
 """Larger answers are not kept on disk: they are the weights of models with tens of millions."""
 
@@ -52,6 +54,8 @@ class Trajectory(NamedTuple):
     """For the proof: single steps, then a window."""
     envelope: Mapping[Quantity, float]
     """How far rounding moves each quantity of it."""
+    finer_envelope: Mapping[Quantity, float]
+    """Likewise in float64; empty of models of which float32 proves enough."""
     losses: NDArray[np.float64]
     """(N,): mean loss of each step's batch, in nats."""
     correct: NDArray[np.int64]
@@ -83,8 +87,6 @@ class Oracle:
         further_steps: int,
         data_hash: str,
         code: str,
-        *,
-        rounded: bool = True,
     ) -> Trajectory:
         """What ``oracle`` computes in the steps of ``plan`` and ``further_steps`` more.
 
@@ -94,37 +96,39 @@ class Oracle:
             further_steps: Of a trial that goes on where the proof ends.
             data_hash: The dataset's, as ``Hashes.data``.
             code: Digest of the oracle's own code; with the job, all that its answer depends on.
-            rounded: Whether to find out what rounding does to it; else the envelope is empty.
 
         Raises:
             WorkerError: one of its workers failed.
         """
         setup = proof_job(oracle).setup
-        key = _key(oracle, setup, plan, further_steps, data_hash, f"{code} {rounded}")
+        key = _key(oracle, setup, plan, further_steps, data_hash, code)
         if key not in self._known:
             # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
             if len(self._known) >= 4:
                 self._known.clear()
             kept = read_trajectory(self._cache / f"{key}.npz")
             if kept is None:
-                kept = self._computed(oracle, plan, further_steps, rounded=rounded)
+                kept = self._computed(oracle, plan, further_steps)
                 keep_trajectory(self._cache / f"{key}.npz", kept)
             self._known[key] = kept
         return self._known[key]
 
-    def _computed(
-        self, oracle: Contender, plan: ProofPlan, further_steps: int, *, rounded: bool
-    ) -> Trajectory:
+    def _computed(self, oracle: Contender, plan: ProofPlan, further_steps: int) -> Trajectory:
         command = msgspec.structs.replace(
             prove_command(oracle, plan), singly=True, further_steps=further_steps
         )
-        dear = plan.steps + plan.window_steps < 10
+        model = oracle.job.setup.model
+        dear = plan.steps + plan.window_steps < PROOF_STEPS
+        normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
         modes = [oracle.job.setup.mode]
-        if rounded:
-            modes += FEWER_ROUNDED_MODES if dear else ROUNDED_MODES
+        modes += FEWER_ROUNDED_MODES if dear else ROUNDED_MODES
+        # What amplifies rounding: depth, and dividing by what may be small.
+        modes += [FINELY_ROUNDED_MODE] * (dear or normalized)
         with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
-            exact, *others = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
-        return trajectory_of(exact, others, plan, oracle.job.setup.batch_size)
+            proofs = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
+            exact, *rounded = proofs
+        finely = [rounded.pop()] if modes[-1] == FINELY_ROUNDED_MODE else []
+        return trajectory_of(exact, rounded, finely, plan, oracle.job.setup.batch_size)
 
     def _proof(self, oracle: Contender, mode: str, command: Prove) -> Proof:
         """What the oracle's ``mode`` computes, from a worker of its own."""
@@ -138,18 +142,32 @@ class Oracle:
 
 
 def trajectory_of(
-    exact: Proof, rounded: Sequence[Proof], plan: ProofPlan, batch_size: int
+    exact: Proof,
+    rounded: Sequence[Proof],
+    finely_rounded: Sequence[Proof],
+    plan: ProofPlan,
+    batch_size: int,
 ) -> Trajectory:
     """What the oracle's proofs say together, each taken step by step.
+
+    Args:
+        exact: The oracle's own.
+        rounded: Those that show what rounding in float32 does to it.
+        finely_rounded: Likewise in float64.
+        plan: Their steps.
+        batch_size: Examples of each step.
 
     Raises:
         WorkerError: the oracle itself came upon something that is not a finite number.
     """
-    for proof in (exact, *rounded):
+    for proof in (exact, *rounded, *finely_rounded):
         if any(loss is None for loss in proof.losses):
             raise WorkerError("proof", "the oracle's own loss is not a finite number")
     expected = observation_of_steps(exact, plan, batch_size)
-    versions = [observation_of_steps(proof, plan, batch_size) for proof in rounded]
+    versions, finer_versions = (
+        [observation_of_steps(proof, plan, batch_size) for proof in proofs]
+        for proofs in (rounded, finely_rounded)
+    )
     last = exact.last or exact.end
     empty = Observation(np.empty(0), {}, np.empty(0), ())
     of_last = [
@@ -159,6 +177,7 @@ def trajectory_of(
     return Trajectory(
         observation=expected,
         envelope=rounding_envelope(expected, versions),
+        finer_envelope=rounding_envelope(expected, finer_versions, roundings=0.0),
         losses=np.array(exact.losses, np.float64),
         correct=np.array(exact.correct, np.int64),
         rounded_losses=np.array([proof.losses for proof in rounded], np.float64).reshape(
@@ -254,6 +273,7 @@ def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
         return
     facts = {
         "envelope": [(*quantity, off) for quantity, off in trajectory.envelope.items()],
+        "finer_envelope": [(*each, off) for each, off in trajectory.finer_envelope.items()],
         "last_envelope": dict(trajectory.last_envelope),
         "single_losses": list(seen.losses),
         "window": seen.window,
@@ -290,6 +310,7 @@ def read_trajectory(path: Path) -> Trajectory | None:
                 end=under("end/"),
             ),
             envelope={Quantity(*entry[:3]): entry[3] for entry in facts["envelope"]},
+            finer_envelope={Quantity(*each[:3]): each[3] for each in facts["finer_envelope"]},
             losses=arrays["losses"],
             correct=arrays["correct"],
             rounded_losses=arrays["rounded_losses"],

@@ -61,6 +61,7 @@ from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
 from harness.spec.implementations import Float64, Implementation
+from harness.spec.recipes import held_by_float32
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
@@ -328,6 +329,8 @@ def oracle_contender(
     held = catalogue.implementation(cell.framework, cell.variant)
     setup = msgspec.structs.replace(
         job.setup,
+        # Frameworks hand them on in float32, whatever they compute in.
+        optimizer=held_by_float32(job.setup.optimizer),
         mode=oracle.default_mode,
         device="cpu",
         adam_formula=held.adam_formula,

@@ -80,9 +80,9 @@ class Verification:
             plan = self._plan(cell)
             proof = take_proof(contender, plan, self._log(cell, "proof"))
             self._record(self._parity(cell, proof, expected, plan))
-            exact = self._prepared.float64[cell.id]
-            if is_blunt(expected.envelope) and exact is not None and cell.mode in exact.modes:
-                self._record(self._in_float64(contender, plan, expected, exact))
+            float64 = self._prepared.float64[cell.id]
+            if is_blunt(expected.envelope) and float64 is not None and cell.mode in float64.modes:
+                self._record(self._in_float64(contender, plan, expected, float64))
         except WorkerError as error:
             self._record(
                 Failure(
@@ -157,6 +157,7 @@ class Verification:
         if proof.losses_alone:
             oracle = oracle._replace(end={})
         setup = self._prepared.oracles[cell.id].job.setup
+        envelope = expected.envelope if exactness is None else expected.finer_envelope
         shown = ("loss", "window_loss", "window_correct", "window_examples")
         return Parity(
             at=time.time(),
@@ -167,7 +168,7 @@ class Verification:
             batch_size=cell.recipe.batch_size,
             deviations=tuple(
                 each
-                for each in held(seen, oracle, expected.envelope, plan.window_steps, exactness)
+                for each in held(seen, oracle, envelope, plan.window_steps, exactness)
                 if each.check in shown or not proof.losses_alone
             ),
             losses=proof.losses,
@@ -184,32 +185,22 @@ class Verification:
         )
 
     def _in_float64(
-        self, contender: Contender, plan: ProofPlan, blunt: Trajectory, exact: Float64
+        self, contender: Contender, plan: ProofPlan, expected: Trajectory, float64: Float64
     ) -> Parity:
         """The same model code, computed in float64.
 
         Raises:
-            WorkerError: a worker failed.
+            WorkerError: the worker failed.
         """
-        cell = contender.cell
-        optimizer = held_by_float32(cell.recipe.optimizer)
-
-        def in_float64(known: Contender) -> Contender:
-            setup = msgspec.structs.replace(
-                known.job.setup, optimizer=optimizer, precision="float64"
-            )
-            return known._replace(job=msgspec.structs.replace(known.job, setup=setup))
-
-        oracle = in_float64(self._prepared.oracles[cell.id])
-        expected = self._asked(cell, oracle, plan, 0, rounded=False)
-        proof = take_proof(in_float64(contender), plan, self._log(cell, "proof-float64"))
-        return self._parity(
-            cell,
-            proof,
-            expected._replace(envelope=blunt.envelope),
-            plan,
-            exactness=Exactness(exact.parameters, exact.statistics),
+        setup = msgspec.structs.replace(
+            contender.job.setup,
+            optimizer=held_by_float32(contender.cell.recipe.optimizer),
+            precision="float64",
         )
+        exact = contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
+        proof = take_proof(exact, plan, self._log(contender.cell, "proof-float64"))
+        exactness = Exactness(float64.parameters, float64.statistics)
+        return self._parity(contender.cell, proof, expected, plan, exactness=exactness)
 
     def _trajectory(self, cell: Cell) -> Trajectory:
         """What the oracle computes for the proof of ``cell``, and as far as its trials go.
@@ -235,9 +226,7 @@ class Verification:
         except WorkerError:
             return None
 
-    def _asked(
-        self, cell: Cell, oracle: Contender, plan: ProofPlan, steps: int, *, rounded: bool = True
-    ) -> Trajectory:
+    def _asked(self, cell: Cell, oracle: Contender, plan: ProofPlan, steps: int) -> Trajectory:
         further = max(0, steps - plan.steps - plan.window_steps)
         return self._oracle.trajectory(
             oracle,
@@ -245,7 +234,6 @@ class Verification:
             further,
             self._prepared.inputs.data_hash(cell),
             self._prepared.oracle_code,
-            rounded=rounded,
         )
 
     def _plan(self, cell: Cell) -> ProofPlan:

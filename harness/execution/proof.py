@@ -24,7 +24,7 @@ from impls.definition import Model
 PROOF_STEPS = 10
 FEWEST_STEPS = 2
 FEWEST_IN_ONE_CALL = 4
-AFFORDABLE_FLOPS = 5e11
+AFFORDABLE_FLOPS = 3e11
 """What the oracle computes for a proof in some seconds; large images take more, and fewer steps."""
 
 

@@ -40,11 +40,13 @@ class Arithmetic(NamedTuple):
     do on a CPU. NumPy's own sums are pairwise and, in float32, a hundred times closer:
     https://numpy.org/doc/stable/reference/generated/numpy.sum.html"""
     salt: int | None = None
-    """Set: every layer's outputs and gradients are off by up to ``SHAKEN_BY``, each by its own
-    share, which follows from this number."""
+    """Set: every layer's outputs and gradients are off by up to ``SHAKEN_ROUNDINGS``, each by its
+    own share, which follows from this number."""
+    rounding: float = 2.0**-24
+    """How much of a value one rounding is: float32's, or 2⁻⁵³, float64's."""
 
     def shaken(self, values: Array) -> Array:
-        """``values``, off by what rounding in float32 might do to each; as they are without salt.
+        """``values``, off by what rounding might do to each; as they are without salt.
 
         Parker, Monte Carlo Arithmetic, 1997: rounding as a random perturbation shows which results
         hang on it. Here it is drawn from a value's own bits (Steele, Lea and Flood, Fast Splittable
@@ -57,14 +59,14 @@ class Arithmetic(NamedTuple):
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         share = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1
-        moved: Array = values * (1 + SHAKEN_BY * share)
+        moved: Array = values * (1 + SHAKEN_ROUNDINGS * self.rounding * share)
         return moved
 
 
 GOLDEN = 0x9E3779B97F4A7C15
 """2⁶⁴ ÷ the golden ratio, odd: the step between the streams of Steele, Lea and Flood."""
-SHAKEN_BY = 4 * 2.0**-24
-"""Four roundings of float32: a layer adds up many products, and frameworks fuse layers or don't."""
+SHAKEN_ROUNDINGS = 4
+"""A layer adds up many products, and frameworks fuse layers or don't."""
 
 
 class Context(NamedTuple):
