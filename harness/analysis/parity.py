@@ -173,8 +173,11 @@ def _of_window(cell: Sums | None, oracle: Sums, step: int) -> dict[Quantity, flo
     return {Quantity(name, WINDOW_END): value for name, value in zip(names, values, strict=True)}
 
 
-def rounding_envelope(oracle: Observation, rounded: Iterable[Observation]) -> dict[Quantity, float]:
-    """How far rounding moves each quantity of the oracle: the most over its ``rounded`` versions.
+def rounding_envelope(
+    oracle: Observation, rounded: Iterable[Observation], *, roundings: float = ROUNDINGS
+) -> dict[Quantity, float]:
+    """How far rounding moves each quantity of the oracle: the most over its ``rounded`` versions,
+    and ``roundings`` at least.
 
     Single losses and hits can come out right by chance, so each has the most of those before it;
     tensors stand for themselves.

@@ -26,6 +26,7 @@ from harness.datasets.arrays import digest_of_weights
 from harness.execution.block import Contender
 from harness.execution.process import WorkerError
 from harness.execution.proof import (
+    PROOF_STEPS,
     Proof,
     ProofPlan,
     ask_proof,
@@ -44,7 +45,7 @@ FEWER_ROUNDED_MODES = ROUNDED_MODES[1:3]
 FINELY_ROUNDED_MODE = "shaken-float64"
 """Shows what rounding in float64 does to it."""
 KEPT_BYTES = 64 * 2**20
-"""Larger answers are not kept on disk: they are the weights of models with tens of millions."""
+"""Larger answers are kept for one run alone: they are weights by tens of millions."""
 
 
 class Trajectory(NamedTuple):
@@ -68,6 +69,13 @@ class Trajectory(NamedTuple):
     """Weights after step N."""
     last_envelope: Mapping[str, float]
     """How far rounding moves each of them."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its weights, which are most of it."""
+        seen = self.observation
+        held = (*seen.weights.values(), *seen.end.values(), *self.last.values())
+        return sum(array.nbytes for array in held)
 
 
 class Oracle:
@@ -106,10 +114,11 @@ class Oracle:
             # Those of large models are hundreds of megabytes, and cells come recipe by recipe.
             if len(self._known) >= 4:
                 self._known.clear()
-            kept = read_trajectory(self._cache / f"{key}.npz")
+            places = [folder / f"{key}.npz" for folder in (self._cache, self._own)]
+            kept = next(filter(None, map(read_trajectory, places)), None)
             if kept is None:
                 kept = self._computed(oracle, plan, further_steps)
-                keep_trajectory(self._cache / f"{key}.npz", kept)
+                keep_trajectory(places[kept.size_bytes > KEPT_BYTES], kept)
             self._known[key] = kept
         return self._known[key]
 
@@ -256,7 +265,7 @@ def _key(
 
 
 def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
-    """``trajectory`` is in the file ``path``, whole; nothing is written where it is too large."""
+    """``trajectory`` is in the file ``path``, whole."""
     seen = trajectory.observation
     arrays: dict[str, NDArray[Any]] = {
         "logits": seen.logits,
@@ -269,8 +278,6 @@ def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
         "rounded_losses": trajectory.rounded_losses,
         "rounded_correct": trajectory.rounded_correct,
     }
-    if sum(array.nbytes for array in arrays.values()) > KEPT_BYTES:
-        return
     facts = {
         "envelope": [(*quantity, off) for quantity, off in trajectory.envelope.items()],
         "finer_envelope": [(*each, off) for each, off in trajectory.finer_envelope.items()],

@@ -27,6 +27,7 @@ from harness.execution.logs import (
 )
 from harness.execution.timeouts import Patience
 from harness.execution.timeouts import Timeouts as Timeouts
+from harness.files import UnreadableFile, decoding
 from harness.worker.wire import (
     Command,
     Failed,
@@ -146,8 +147,9 @@ class WorkerProcess:
         """
         line = self._read_line(seconds)
         try:
-            message = decode_message(line)
-        except msgspec.DecodeError as error:
+            with decoding():
+                message = decode_message(line)
+        except UnreadableFile as error:
             shown = line[:80].decode("utf-8", "replace").rstrip()
             reason = f"the worker wrote {shown!r} where a message was expected ({error})"
             raise WorkerError(self.phase, reason, self.log_tail()) from None
