@@ -94,14 +94,12 @@ def planned_blocks(cells: int) -> int:
 
 def _half(of: Estimate, confidence: float) -> float:
     """From the mean to a one-sided bound."""
-    return float(special.stdtrit(of.blocks - 1, confidence)) * of.sd / math.sqrt(of.blocks)
+    return float(special.stdtrit(of.blocks - 1, confidence)) * of.error
 
 
 def _p_above(of: Estimate, limit: float) -> float:
     """One-sided p of a mean of at most ``limit``."""
-    if of.sd == 0:
-        return 0.0 if of.mean > limit else 1.0
-    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / (of.sd / math.sqrt(of.blocks))))
+    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / of.error))
 
 
 def _known(of: Estimate | None) -> Estimate:
