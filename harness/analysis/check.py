@@ -31,8 +31,10 @@ import numpy as np
 from scipy import special
 
 from harness.analysis.baselines import RunCell
+from harness.analysis.judgement import Interval
 from harness.analysis.outcomes import Accuracy, Parity, Speed
 from harness.analysis.protocol import holm
+from harness.analysis.slowdown import beyond_noise
 from harness.analysis.spread import LEAST_SD_OF_ACCURACY, LEAST_SD_OF_LOG_RATE, spread
 from harness.spec.baselines import BaselineCell, BaselineValue
 from harness.spec.gates import GateTerms, Thresholds
@@ -120,12 +122,12 @@ def check(
     baseline: dict[str, BaselineCell],
     terms: GateTerms,
     *,
-    restless: bool = False,
+    floors: Sequence[Interval] = (),
 ) -> tuple[CheckedCell, ...]:
     """Every cell of a run, against the earlier runs that ``baseline`` (by series) has of it.
 
     The conditions are the same: that has been seen to. A run that was saved itself is left out of
-    its own past. ``restless``: a reference of the run differed from its own second copy.
+    its own past. ``floors``: as ``failed_noise_floors`` of the run.
     """
     found = [_described(each, baseline.get(each.cell.series), terms) for each in cells]
     values = {each.cell.series: each.kept.values[0] for each in cells if each.kept}
@@ -151,7 +153,11 @@ def check(
                 each, values[each.series], speeds[each.series], by_speed[each.series], terms.alpha,
                 len(speeds),
             )  # fmt: skip
-            if restless:
+            # By the lower bound of how far it lies below what is usual.
+            of = speeds[each.series]
+            at_least = of.below - of.reach(terms.alpha / len(speeds))
+            believed = each.speed == "slower" and beyond_noise(at_least, floors)
+            if floors and not believed:
                 why = "a reference of the run differed from its own second copy"
                 each = msgspec.structs.replace(each, speed="too_noisy", detail=why)
         if each.series in accuracies:

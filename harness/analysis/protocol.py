@@ -3,9 +3,9 @@
 1. *Estimand*: the ratio of window rates, see ``estimates``.
 2. *Looks* are planned before the first measurement. The errors that are allowed (.01 to a run for
    differences, .05 to each pair for equivalence) are split evenly over them, so by Bonferroni's
-   inequality the looks together err no more often than one look would. A verdict that is made at a look stays;
-   the pairs that are left open are looked at again. A pair's verdict is thus the one of the
-   earliest look that made one, with the numbers of that look. Blocks beyond the last look that
+   inequality the looks together err no more often than one look would. A verdict that is made at a
+   look stays; the pairs that are left open are looked at again. A pair's verdict is thus the one of
+   the earliest look that made one, with the numbers of that look. Blocks beyond the last look that
    was reached are not read: whoever stops a run after 13 blocks gets the verdicts of look 10.
 3. *Family*: all pairs of contenders of the run that may be compared, fixed before any speed is
    known; Holm (1979) within it at each look. A pair that was not measured, or whose group has not
