@@ -106,6 +106,13 @@ def test_a_script_that_spins_uses_no_cpu_while_it_waits(script, tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("print('nan 1 2.3 4')", "the script wrote 'nan 1 2.3 4', expected SECONDS"),
+        ("print('-1 1 2.3 4')", "the script wrote '-1 1 2.3 4', expected SECONDS"),
+        ("print('0 1 2.3 4')", "the script wrote '0 1 2.3 4', expected SECONDS"),
+        ("print('1 inf 2.3 4')", "the script wrote '1 inf 2.3 4', expected SECONDS"),
+        ("print('1 1 2.3 nan')", "the script wrote '1 1 2.3 nan', expected SECONDS"),
+        ("print('1 1 2.3 inf')", "the script wrote '1 1 2.3 inf', expected SECONDS"),
+        ("print('1 1 2.3')", "the script wrote '1 1 2.3', expected SECONDS"),
         ("print('hello')", "the script wrote 'hello', expected SECONDS CPU_SECONDS LOSS_SUM"),
         ("1 / 0", "the worker ended with status 1 before it answered"),
         ("import time; time.sleep(3600)", "no answer within 2 s"),
