@@ -30,8 +30,8 @@ GOAL_OF_LARGE_BATCHES = 0.99
 GOAL_OF_SMALL_BATCHES = 0.95
 CONFIDENCE = 0.95
 FIRST_WINDOW_TOLERANCE = 1e-6
-"""Of the loss of a first window, relatively. PyTorch's float32 parts from its float64 by 1.2e-8 at
-the most in 162 steps of 32 (9 seeds, two memory formats), by 2.6e-8 in 22 steps of 256 (2 seeds); a
+"""Of the loss of a first window, relatively. A framework's float32 parts from its float64 by 1.2e-8
+at the most in 162 steps of 32 (9 seeds), by 2.6e-8 in 22 steps of 256 (2 seeds); a
 learning rate that is 1 % off parts them by 4e-6 and 3e-4 at the least."""
 
 Outcome = Literal["met", "missed", "open", "not_comparable", "not_measured"]
