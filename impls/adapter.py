@@ -158,14 +158,20 @@ class Adapter(Protocol):
 
         The loss whose gradient is taken is the mean over the batch's B examples. The summed loss
         and the number of correct predictions (of the logits that the step computed, before its
-        update) are added up on the device: nothing is read back to the host here.
+        update) are added up on the device, step by step or at the end of the call: nothing is read
+        back to the host here, and nothing is left to add up later. So every framework pays for its
+        metrics within the clock. Over a window the summed loss is within 1e-7 of the sum of its
+        steps' losses, relatively, and the hits are exact.
         """
 
     def synchronize(self) -> None:
         """All work issued so far is finished. The harness calls it before every clock reading."""
 
     def take_metrics(self) -> Metrics:
-        """What ``train`` has added up since the last call; the sums start again at 0."""
+        """What ``train`` has added up since the last call; the sums start again at 0.
+
+        It reads two numbers and computes nothing: it is called outside every clock.
+        """
 
     def evaluate(self, batches: Any) -> Metrics:
         """Loss and accuracy of the staged batches in inference mode; weights stay as they are."""

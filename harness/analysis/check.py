@@ -31,8 +31,11 @@ import numpy as np
 from scipy import special
 
 from harness.analysis.baselines import RunCell
+from harness.analysis.judgement import Interval
 from harness.analysis.outcomes import Accuracy, Parity, Speed
 from harness.analysis.protocol import holm
+from harness.analysis.slowdown import beyond_noise
+from harness.analysis.spread import LEAST_SD_OF_ACCURACY, LEAST_SD_OF_LOG_RATE, spread
 from harness.spec.baselines import BaselineCell, BaselineValue
 from harness.spec.gates import GateTerms, Thresholds
 
@@ -98,8 +101,6 @@ class Prediction(NamedTuple):
     @property
     def p(self) -> float:
         """One-sided, of a value as low as this or lower."""
-        if self.error == 0:
-            return 0.0 if self.below > 0 else 1.0
         return float(special.stdtr(self.freedom, -self.below / self.error))
 
     def reach(self, alpha: float) -> float:
@@ -107,13 +108,13 @@ class Prediction(NamedTuple):
         return float(special.stdtrit(self.freedom, 1 - alpha)) * self.error
 
 
-def prediction(value: float, earlier: Sequence[float]) -> Prediction:
-    """``value`` against two or more ``earlier`` ones."""
+def prediction(value: float, earlier: Sequence[float], least_sd: float) -> Prediction:
+    """``value`` against two or more ``earlier`` ones, whose SD counts as ``least_sd`` or more."""
     known = np.array(earlier)
     # Equal values are equal: their mean may differ from them in the last digit.
-    spread = 0.0 if np.ptp(known) == 0 else float(known.std(ddof=1))
-    centre = earlier[0] if spread == 0 else float(known.mean())
-    return Prediction(centre - value, spread * math.sqrt(1 + 1 / len(known)), len(known) - 1)
+    centre = earlier[0] if np.ptp(known) == 0 else float(known.mean())
+    error = spread(known, least_sd) * math.sqrt(1 + 1 / len(known))
+    return Prediction(centre - value, error, len(known) - 1)
 
 
 def check(
@@ -121,12 +122,12 @@ def check(
     baseline: dict[str, BaselineCell],
     terms: GateTerms,
     *,
-    restless: bool = False,
+    floors: Sequence[Interval] = (),
 ) -> tuple[CheckedCell, ...]:
     """Every cell of a run, against the earlier runs that ``baseline`` (by series) has of it.
 
     The conditions are the same: that has been seen to. A run that was saved itself is left out of
-    its own past. ``restless``: a reference of the run differed from its own second copy.
+    its own past. ``floors``: as ``failed_noise_floors`` of the run.
     """
     found = [_described(each, baseline.get(each.cell.series), terms) for each in cells]
     values = {each.cell.series: each.kept.values[0] for each in cells if each.kept}
@@ -135,10 +136,14 @@ def check(
     accuracies = {}
     for each in judged:
         value, earlier = values[each.series], _earlier(values[each.series], baseline[each.series])
-        speeds[each.series] = prediction(_normalised(value), list(map(_normalised, earlier)))
+        speeds[each.series] = prediction(
+            _normalised(value), list(map(_normalised, earlier)), LEAST_SD_OF_LOG_RATE
+        )
         same = [other for other in earlier if _trained(other) == _trained(value)]
         if value.accuracies and len(same) >= LEAST_RUNS:
-            accuracies[each.series] = prediction(_accuracy(value), list(map(_accuracy, same)))
+            accuracies[each.series] = prediction(
+                _accuracy(value), list(map(_accuracy, same)), LEAST_SD_OF_ACCURACY
+            )
     by_speed = dict(zip(speeds, holm([each.p for each in speeds.values()]), strict=True))
     by_accuracy = dict(zip(accuracies, holm([each.p for each in accuracies.values()]), strict=True))
     answered = []
@@ -148,7 +153,11 @@ def check(
                 each, values[each.series], speeds[each.series], by_speed[each.series], terms.alpha,
                 len(speeds),
             )  # fmt: skip
-            if restless:
+            # By the lower bound of how far it lies below what is usual.
+            of = speeds[each.series]
+            at_least = of.below - of.reach(terms.alpha / len(speeds))
+            believed = each.speed == "slower" and beyond_noise(at_least, floors)
+            if floors and not believed:
                 why = "a reference of the run differed from its own second copy"
                 each = msgspec.structs.replace(each, speed="too_noisy", detail=why)
         if each.series in accuracies:

@@ -5,8 +5,12 @@ epoch is taken seed by seed; the seed is the unit. With n differences of mean m 
 t-interval m ± t · s / √n within ±0.5 points is two one-sided tests at α = .05 each (Schuirmann,
 1987), 95 % confidence on either side: *equivalent*. Else, where a paired t-test of no difference
 has p below .05 after Holm (1979) over all pairs of the run: *different*. Else *inconclusive*.
-Equivalence needs no adjustment: who claims it of all pairs rejects one hypothesis for each of them
-(Berger, 1982). Below 3 seeds no test is made.
+Equivalence is not adjusted: its .05 are those of one pair, and among m pairs that truly differ by
+more, up to m times as many runs find some pair equivalent. Who claims it of *all* pairs together
+needs no adjustment (Berger, 1982).
+
+A seed with which neither of the two learns anything says nothing of what they learn: their
+difference is near 0 because both guess. It is left out, and told. Below 3 seeds no test is made.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.estimates import Floats
 from harness.analysis.judgement import Interval
 from harness.analysis.protocol import holm
-from harness.analysis.reproduction import is_guessing
+from harness.analysis.reproduction import TAKEN_OFF
+from harness.analysis.spread import LEAST_SD_OF_ACCURACY_DIFFERENCE, spread
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Run
 
@@ -59,7 +64,7 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int | None = None
     """The last one, whose test accuracies these are."""
     seeds: tuple[int, ...] = ()
-    """Those with which both were trained to that epoch."""
+    """Those with which both were trained to that epoch, and one of them at least learned."""
     difference: float | None = None
     """Mean over seeds of the test accuracy of ``cell`` − that of ``against``, a fraction."""
     interval: Interval | None = None
@@ -75,8 +80,8 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[float, ...] = ()
     """In the order of ``seeds``."""
     both_guessing: tuple[int, ...] = ()
-    """Seeds with which neither learned anything: test accuracy at most 0.2. They count, with a
-    difference near 0, and a reader should know how many there are."""
+    """Seeds with which neither learned anything: test accuracy at most 0.2. They are none of
+    ``seeds``."""
 
 
 class Paired(NamedTuple):
@@ -96,10 +101,8 @@ class Paired(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Standard error of the mean: exactly 0 where all differences are the same."""
-        if np.ptp(self.differences) == 0:
-            return 0.0
-        return float(self.differences.std(ddof=1)) / math.sqrt(self.seeds)
+        """Standard error of the mean, never 0: see ``spread``."""
+        return spread(self.differences, LEAST_SD_OF_ACCURACY_DIFFERENCE) / math.sqrt(self.seeds)
 
     def interval(self, confidence: float) -> Interval:
         """The t-interval of the mean difference, of at least 2 seeds."""
@@ -108,8 +111,6 @@ class Paired(NamedTuple):
 
     def p_below(self, bound: float) -> float:
         """One-sided p of a mean at or above ``bound``: small where it is clearly below."""
-        if self.error == 0:
-            return 0.0 if self.mean < bound else 1.0
         return float(special.stdtr(self.seeds - 1, (self.mean - bound) / self.error))
 
     def p_above(self, bound: float) -> float:
@@ -124,8 +125,6 @@ class Paired(NamedTuple):
     @property
     def p_difference(self) -> float:
         """Two-sided, of a mean of 0 (Student, 1908)."""
-        if self.error == 0:
-            return 1.0 if self.mean == 0 else 0.0
         return 2 * min(self.p_below(0), self.p_above(0))
 
 
@@ -170,7 +169,7 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
             if with_loader & {against, cell}:
                 continue
             curves = trained[group.name, cell], trained[group.name, against]
-            paired, seeds, epoch = _paired(*curves)
+            paired, seeds, guessing, epoch = _paired(*curves)
             obstacle = barred.between(cell, against)
             shown = bool(paired.seeds and not obstacle)
             described = Convergence(
@@ -185,32 +184,27 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
                 difference=paired.mean if shown else None,
                 interval=paired.interval(1 - 2 * ALPHA) if shown and paired.seeds > 1 else None,
                 differences=tuple(paired.differences.tolist()) if shown else (),
-                both_guessing=_both_guessing(*curves, seeds),
+                both_guessing=guessing,
             )
             yield described, paired if shown and paired.seeds >= LEAST_SEEDS else None
 
 
 def _paired(
     cell: Sequence[Curve], against: Sequence[Curve]
-) -> tuple[Paired, tuple[int, ...], int | None]:
-    """Differences at the last epoch that all have reached, the seeds, and that epoch."""
+) -> tuple[Paired, tuple[int, ...], tuple[int, ...], int | None]:
+    """Differences at the last epoch that all have reached, their seeds, those with which neither
+    learned, and that epoch.
+    """
     of_cell, of_against = _last_points(cell), _last_points(against)
     shared = [key for key in of_cell if key in of_against]
     epoch = max((epoch for _, _, epoch in shared), default=None)
     shared = [key for key in shared if key[2] == epoch]
+    learned = [key for key in shared if max(of_cell[key], of_against[key]) > TAKEN_OFF]
     # Rounded, so that differences of the same number of images are the same number.
-    differences = [round(of_cell[key] - of_against[key], 12) for key in shared]
-    return Paired(np.array(differences)), tuple(seed for _, seed, _ in shared), epoch
-
-
-def _both_guessing(
-    cell: Sequence[Curve], against: Sequence[Curve], seeds: Sequence[int]
-) -> tuple[int, ...]:
-    guessing = [
-        {curve.seed for curve in curves if is_guessing(curve.epochs[-1])}
-        for curves in (cell, against)
-    ]
-    return tuple(seed for seed in seeds if all(seed in each for each in guessing))
+    differences = [round(of_cell[key] - of_against[key], 12) for key in learned]
+    seeds = tuple(seed for _, seed, _ in learned)
+    guessing = tuple(key[1] for key in shared if key not in learned)
+    return Paired(np.array(differences)), seeds, guessing, epoch
 
 
 def _last_points(of: Sequence[Curve]) -> dict[tuple[int, int, int], float]:

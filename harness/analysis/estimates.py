@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from harness.analysis.judgement import Interval, Rate
+from harness.analysis.spread import LEAST_SD_OF_LOG_RATE
 from harness.analysis.trials import Block
 from harness.spec.events import Group
 
@@ -68,19 +69,21 @@ class Estimate(NamedTuple):
         return math.exp(self.mean)
 
     @property
+    def error(self) -> float:
+        """Standard error of ``mean``, never 0 (see ``spread``); NaN for one block."""
+        return max(self.sd, LEAST_SD_OF_LOG_RATE) / math.sqrt(self.blocks)
+
+    @property
     def p(self) -> float:
         """Two-sided p of a mean of 0 (Student, 1908); NaN for one block."""
-        if self.sd == 0:
-            return 1.0 if self.mean == 0 else 0.0
-        statistic = abs(self.mean) / (self.sd / math.sqrt(self.blocks))
-        return 2 * float(special.stdtr(self.blocks - 1, -statistic))
+        return 2 * float(special.stdtr(self.blocks - 1, -abs(self.mean) / self.error))
 
     def interval(self, confidence: float) -> Interval | None:
         """The t-interval, exponentiated; nothing for one block."""
         if self.blocks < 2:
             return None
         quantile = float(special.stdtrit(self.blocks - 1, (1 + confidence) / 2))
-        half = quantile * self.sd / math.sqrt(self.blocks)
+        half = quantile * self.error
         return Interval(
             low=math.exp(self.mean - half),
             high=math.exp(self.mean + half),

@@ -3,7 +3,9 @@
 *Speed.* Base and head took turns in the same blocks. A test of a slowdown (see ``slowdown``) over
 all cells: below α (.01) the cell is *slower*. Else, where the one-sided 95 % upper bound lies below
 ``blind_to`` (10 %), speed has *held*; else the gate has seen too little, *too noisy*. So has every
-cell where a reference differed from its own second copy.
+cell where a reference differed from its own second copy, but for a slowdown whose adjusted lower
+bound is more than 3 times, on the log scale, what any A/A interval of the run admits: that stays
+*slower* (see ``slowdown.beyond_noise``).
 
 *Accuracy.* Long trials share data, initial weights and order seed by seed: a one-sided paired
 t-test of a loss of at most the threshold (0.5 points), Holm over all cells, α as above: *lower*.
@@ -36,6 +38,8 @@ from harness.analysis.protocol import LEAST_BLOCKS, holm
 from harness.analysis.slowdown import (
     UPPER_CONFIDENCE,
     SlowdownTest,
+    beyond_noise,
+    failed_noise_floors,
     holm_levels,
     slowdown_tests,
 )
@@ -44,6 +48,8 @@ from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
 from harness.spec.events import Failure, Run, Skip
 from harness.spec.gates import GateTerms, Thresholds
+
+UNEQUAL = "the base differed from its own second copy"
 
 
 class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +204,13 @@ def _gated(
         detail = verdict.detail or failures.get(head.id) or failures.get(base.id, "")
         speed: Speed = "failed" if head.id in failures else "not_compared"
         return msgspec.structs.replace(found, speed=speed, detail=detail)
-    slower = test is not None and test.slower and verdict.reason != "aa_failed"
+    restless = verdict.reason == "aa_failed"
+    floors = failed_noise_floors(judgement)
+    slower = (
+        test is not None
+        and test.slower
+        and (not restless or beyond_noise(math.log1p(test.at_least), floors))
+    )
     if head.id in failures and not slower:
         return msgspec.structs.replace(found, speed="failed", detail=failures[head.id])
     if test is None or verdict.status == "indicative":
@@ -211,10 +223,11 @@ def _gated(
         return msgspec.structs.replace(
             found, speed="too_noisy", blocks=verdict.blocks, detail=detail
         )
-    if verdict.reason == "aa_failed":
-        speed, detail = "too_noisy", "the base differed from its own second copy"
-    elif slower:
-        speed, detail = "slower", ""
+    if slower:
+        speed = "slower"
+        detail = f"{UNEQUAL}, but by less than a third of this at the most" if restless else ""
+    elif restless:
+        speed, detail = "too_noisy", UNEQUAL
     elif test.blind:
         speed = "too_noisy"
         detail = f"a slowdown of {found.thresholds.blind_to:.0%} could have gone unseen"

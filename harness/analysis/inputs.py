@@ -18,6 +18,7 @@ from scipy import special
 
 from harness.analysis.estimates import Contender, Floats, log_rates, sample
 from harness.analysis.judgement import Interval
+from harness.analysis.spread import LEAST_SD_OF_LOG_RATE, spread
 from harness.analysis.trials import Block, finished_blocks
 from harness.spec.cells import Cell
 from harness.spec.events import Run
@@ -82,14 +83,12 @@ def share_interval(resident: Floats, loader: Floats) -> Interval | None:
     """
     if min(len(resident), len(loader)) < 2:
         return None
-    variances = [float(each.var(ddof=1)) / len(each) for each in (resident, loader)]
+    variances = [spread(each, LEAST_SD_OF_LOG_RATE) ** 2 / len(each) for each in (resident, loader)]
     total = sum(variances)
     difference = float(loader.mean() - resident.mean())
-    half = 0.0
-    if total > 0:
-        parts = zip(variances, (len(resident), len(loader)), strict=True)
-        degrees = 1 / sum((part / total) ** 2 / (count - 1) for part, count in parts)
-        half = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
+    parts = zip(variances, (len(resident), len(loader)), strict=True)
+    degrees = 1 / sum((part / total) ** 2 / (count - 1) for part, count in parts)
+    half = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
     return Interval(
         low=1 - math.exp(difference + half),
         high=1 - math.exp(difference - half),

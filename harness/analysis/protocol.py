@@ -1,15 +1,17 @@
 """The decision protocol: the one place in which ratios become verdicts.
 
 1. *Estimand*: the ratio of window rates, see ``estimates``.
-2. *Looks* are planned before the first measurement. The errors that are allowed to a run (.01 for
-   differences, .05 for equivalence) are split evenly over them, so by Bonferroni's inequality the
-   looks together err no more often than one look would. A verdict that is made at a look stays;
-   the pairs that are left open are looked at again. A pair's verdict is thus the one of the
-   earliest look that made one, with the numbers of that look. Blocks beyond the last look that
+2. *Looks* are planned before the first measurement. The errors that are allowed (.01 to a run for
+   differences, .05 to each pair for equivalence) are split evenly over them, so by Bonferroni's
+   inequality the looks together err no more often than one look would. A verdict that is made at a
+   look stays; the pairs that are left open are looked at again. A pair's verdict is thus the one of
+   the earliest look that made one, with the numbers of that look. Blocks beyond the last look that
    was reached are not read: whoever stops a run after 13 blocks gets the verdicts of look 10.
 3. *Family*: all pairs of contenders of the run that may be compared, fixed before any speed is
    known; Holm (1979) within it at each look. A pair that was not measured, or whose group has not
    reached a look, counts with p = 1; a group that stopped at look 1 keeps its p of look 1.
+   Equivalence is not adjusted for the family: of m pairs that truly differ by more than 3 %, one or
+   more are called equivalent in up to m · .05 of all runs.
 4. *Verdict*, in this order: A/A failed: everything is inconclusive. Parity or hashes fail: not
    comparable, and not even a ratio is given. The interval of confidence 1 − 2α lies within
    [1 ÷ 1.03, 1.03], which is two one-sided tests (Schuirmann, 1987) at α: equivalent, even where

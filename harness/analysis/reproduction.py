@@ -24,6 +24,7 @@ from scipy import special
 
 from harness.analysis.curves import Curve, EpochPoint, curves_by_cell
 from harness.analysis.judgement import Interval
+from harness.analysis.spread import LEAST_SD_OF_ACCURACY
 from harness.spec.events import Run
 from harness.spec.recipes import Published, Recipe
 
@@ -130,7 +131,8 @@ def prediction_interval(values: Sequence[float], confidence: float) -> Interval 
     if len(values) < 2:
         return None
     quantile = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2))
-    half = quantile * stdev(values) * math.sqrt(1 + 1 / len(values))
+    sd = max(stdev(values), LEAST_SD_OF_ACCURACY)
+    half = quantile * sd * math.sqrt(1 + 1 / len(values))
     mean = fmean(values)
     return Interval(low=mean - half, high=mean + half, confidence=confidence)
 

@@ -12,13 +12,14 @@ and ``docs/methodology.md`` for what recorded noise makes of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import special
 
 from harness.analysis.estimates import Estimate, Floats, estimate
+from harness.analysis.judgement import Interval, Judgement
 from harness.analysis.protocol import holm
 from harness.spec.gates import Thresholds
 
@@ -26,6 +27,9 @@ BLOCKS_FOR_ONE = 10
 BLOCKS_FOR_SEVERAL = 20
 UPPER_CONFIDENCE = 0.95
 """One-sided, of the slowdown that could have gone unseen."""
+TIMES_THE_NOISE = 3
+"""How many times what a reference shows against itself a slowdown has to be, on the log scale, to
+count where an A/A failed."""
 
 
 class SlowdownTest(NamedTuple):
@@ -70,6 +74,24 @@ def slowdown_tests(
     return found
 
 
+def failed_noise_floors(judgement: Judgement) -> tuple[Interval, ...]:
+    """What references showed against their own second copies, where one differed from its own."""
+    floors = [each.noise_floor for each in judgement.groups if each.noise_floor]
+    failed = any(floor.failed for floor in floors)
+    return tuple(floor.interval for floor in floors if floor.interval) if failed else ()
+
+
+def beyond_noise(log_slowdown: float, floors: Iterable[Interval]) -> bool:
+    """Whether so large a slowdown can't come from what the A/A intervals admit.
+
+    A failed A/A shows that something made two equal programs unequal, up to the farther end of its
+    interval, and may have done as much to base and head. That it did ``TIMES_THE_NOISE`` times as
+    much is not believed.
+    """
+    ends = [abs(math.log(end)) for each in floors for end in (each.low, each.high)]
+    return bool(ends) and log_slowdown > TIMES_THE_NOISE * max(ends)
+
+
 def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
     """The confidence of each test's lower bound, so that bounds agree with Holm's verdicts.
 
@@ -94,14 +116,12 @@ def planned_blocks(cells: int) -> int:
 
 def _half(of: Estimate, confidence: float) -> float:
     """From the mean to a one-sided bound."""
-    return float(special.stdtrit(of.blocks - 1, confidence)) * of.sd / math.sqrt(of.blocks)
+    return float(special.stdtrit(of.blocks - 1, confidence)) * of.error
 
 
 def _p_above(of: Estimate, limit: float) -> float:
     """One-sided p of a mean of at most ``limit``."""
-    if of.sd == 0:
-        return 0.0 if of.mean > limit else 1.0
-    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / (of.sd / math.sqrt(of.blocks))))
+    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / of.error))
 
 
 def _known(of: Estimate | None) -> Estimate:

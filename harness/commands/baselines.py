@@ -17,6 +17,7 @@ from harness.analysis.baselines import (
 )
 from harness.analysis.check import LEAST_RUNS, CheckedCell, CheckJudgement, check
 from harness.analysis.outcomes import exit_code
+from harness.analysis.slowdown import failed_noise_floors
 from harness.analysis.verdicts import judge
 from harness.commands.revisions import settings_folder
 from harness.console import Console
@@ -119,9 +120,9 @@ def check_run(
     if not lost:
         _check_conditions(run, _entries(run, cells), path, baseline)
     terms = read_gate_settings(settings_folder()).terms(str(path), None, ())
-    restless = any(group.noise_floor and group.noise_floor.failed for group in judge(run).groups)
+    floors = failed_noise_floors(judge(run))
     # Lost parity is the answer, whatever else could be compared.
-    found = check(cells, {} if lost else known, terms, restless=restless)
+    found = check(cells, {} if lost else known, terms, floors=floors)
     if not lost:
         _check_runs(run, found, path)
     judgement = CheckJudgement(

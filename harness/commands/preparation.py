@@ -136,8 +136,9 @@ def plan_run(
     else:
         choices = list(pairs)
     recipes = chosen_recipes(suite, selection, catalogue.recipes)
-    modes, left_out = chosen_modes(suite, selection, [choice.implementation for choice in choices])
-    left_out += without_input(selection, [choice.implementation for choice in choices])
+    chosen = [choice.implementation for choice in choices]
+    modes, left_out = chosen_modes(suite, selection, chosen, device)
+    left_out += without_input(selection, chosen)
     looks = looks_of(suite, selection)
     choices = [choice for choice in choices if modes[choice.implementation.name]]
     aa = suite.aa if selection.aa is None else selection.aa

@@ -31,6 +31,12 @@ ROUNDS = 24
 """Of a block: what is looked for is about 1 %, and starting its processes takes most of a block."""
 
 
+COLUMNS = (
+    *("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
+    "first windows differ by",
+)
+
+
 class TaxAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What ``tax --json`` says."""
 
@@ -135,10 +141,14 @@ def show_tax(console: Console, folder: Path, reports: Path) -> int:
     titles = run.manifest.titles
     console.table(
         "Rate of our adapter ÷ rate of the loop written by hand",
-        ("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
+        COLUMNS,
         [_row(each, titles.get(each.framework, each.framework)) for each in found],
     )
-    code = exit_code(run)
+    different = [each for each in found if each.first_windows_differ]
+    for each in different:
+        console.warn(_first_windows(each, titles.get(each.framework, each.framework)))
+    # What one of the two does under the clock is not what was proved.
+    code = 3 if different else exit_code(run)
     console.answer(
         TaxAnswer(
             run=run.manifest.run,
@@ -163,4 +173,16 @@ def _row(tax: Tax, title: str) -> tuple[str, ...]:
         f"≥ {tax.goal:g}",
         tax.outcome.replace("_", " "),
         f"{tax.blocks}",
+        NOTHING if tax.first_window_deviation is None else f"{tax.first_window_deviation:.1e}",
+    )
+
+
+def _first_windows(tax: Tax, title: str) -> str:
+    """What is wrong with them, in one line."""
+    seen = tax.first_window_deviation
+    off = "are no finite numbers" if seen is None else f"differ by {seen:.1e}"
+    return (
+        f"{title}, batch {tax.batch_size}: losses of first timed windows {off} between adapter and "
+        f"script, expected at most {tax.first_window_tolerance:.0e}: they don't train the same "
+        "thing; mend the one that is wrong"
     )

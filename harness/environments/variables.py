@@ -12,6 +12,7 @@ from harness.errors import UsageError
 from harness.paths import user_cache
 from harness.spec.cells import Settings
 from harness.spec.implementations import Implementation
+from harness.spec.matched import THREADS, filled_in
 
 ALLOCATOR = ":".join(
     (
@@ -35,8 +36,6 @@ class Variable:
     devices: tuple[str, ...] = ("cpu", "gpu")
 
 
-_MATCHED: tuple[Settings, ...] = ("matched",)
-
 VARIABLES = (
     Variable("PATH", None, "compilers that a framework calls are found on it"),
     Variable("HOME", "{home}", "a folder of the suite: no settings file of the user's is read"),
@@ -48,10 +47,10 @@ VARIABLES = (
         "GLIBC_TUNABLES",
         ALLOCATOR,
         "memory is kept instead of given back and fetched again, which happens or not by chance",
-        _MATCHED,
+        ("matched",),
     ),
     *(
-        Variable(name, "{threads}", f"the same number of threads in {library}", _MATCHED)
+        Variable(name, THREADS, f"the same number of threads in {library}")
         for name, library in (
             ("OMP_NUM_THREADS", "OpenMP"),
             ("MKL_NUM_THREADS", "Intel's MKL"),
@@ -96,9 +95,10 @@ def worker_environment(
     """The whole environment of a worker; the folder that ``HOME`` names exists.
 
     Args:
-        implementation: Its own ``environment`` is added, and wins.
-        settings: ``stock`` gets neither allocator nor thread settings: what a user gets who sets
-            nothing.
+        implementation: Its own ``environment`` is added, which holds nothing of what is matched.
+        settings: ``stock`` gets no allocator settings: the memory of a user who sets nothing.
+            Threads are the cell's all the same. Some frameworks are told them in their own words,
+            others hear them from these variables alone, and would have another number.
         threads: Threads of the worker's libraries.
         device: ``cpu``, ``gpu`` or ``gpu:N``.
         base: Where variables that are passed on come from.
@@ -119,7 +119,7 @@ def worker_environment(
             chosen[variable.name] = variable.value.format(threads=threads, home=home, gpus=gpus)
         elif variable.name in base:
             chosen[variable.name] = base[variable.name]
-    return {**chosen, **implementation.environment_on(device)}
+    return {**chosen, **filled_in(implementation.environment_on(device), threads)}
 
 
 def visible_gpu(device: str, base: Mapping[str, str] = os.environ) -> str:

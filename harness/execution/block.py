@@ -20,7 +20,7 @@ from harness.execution.devices import require_device
 from harness.execution.family import CpuSeconds
 from harness.execution.gpu_readings import GpuReader, OpenGpu, open_gpu
 from harness.execution.process import BOOTSTRAP, Timeouts, WorkerError, WorkerProcess
-from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, turns
+from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, seats, turns
 from harness.execution.script import ScriptProcess
 from harness.spec.cells import Cell
 from harness.spec.events import (
@@ -197,8 +197,9 @@ class Block:
             if first.cell.device != "cpu":  # the others of a group are on the same
                 visible = first.variables.get("CUDA_VISIBLE_DEVICES", "")
                 self._gpu = self._stack.enter_context(self._open_gpu(visible))
-            for seat, contender in enumerate(self._contenders):
-                self._start(seat, contender)
+            taken = seats(self._plan.seed, self._plan.number, len(self._contenders))
+            for seat, number in enumerate(taken):
+                self._start(seat, self._contenders[number])
             if self._plan.long:
                 self._train_epochs()
             else:

@@ -93,7 +93,7 @@ def chosen_recipes(suite: Suite, selection: Selection, known: Mapping[str, Recip
 
 
 def chosen_modes(
-    suite: Suite, selection: Selection, implementations: Iterable[Implementation]
+    suite: Suite, selection: Selection, implementations: Iterable[Implementation], device: str
 ) -> tuple[dict[str, list[str]], list[LeftOut]]:
     """Framework → modes to measure, and what was asked for but does not exist.
 
@@ -107,7 +107,7 @@ def chosen_modes(
     for one in implementations:
         extra = [mode for name, mode in suite.extra_contenders if name == one.name]
         # Two revisions of an implementation are measured in the same modes, which both have.
-        usual = asked or tuple(modes.get(one.name, (one.default_mode, *extra)))
+        usual = asked or tuple(modes.get(one.name, (one.default_mode_on(device), *extra)))
         wanted = [mode for mode in usual if mode in modes.get(one.name, usual)]
         modes[one.name] = [mode for mode in wanted if mode in one.modes]
         left_out += [

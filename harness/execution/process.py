@@ -13,8 +13,6 @@ from types import TracebackType
 from typing import TypeVar
 from uuid import uuid4
 
-import msgspec
-
 from harness import worker
 from harness.execution.answers import checked
 from harness.execution.family import MARK, CpuSeconds, Family, adopt_orphans

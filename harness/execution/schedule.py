@@ -35,6 +35,16 @@ def turns(seed: int, block: int, contenders: int, rounds: int) -> Iterator[list[
         yield [int(number) for number in generator.permutation(contenders)]
 
 
+def seats(seed: int, block: int, contenders: int) -> list[int]:
+    """The contenders' numbers in the order in which a block starts them, drawn anew for each block.
+
+    What a place brings, such as memory that is still in one piece for whoever starts first, then
+    falls on all alike, on the reference's second copy too.
+    """
+    generator = np.random.RandomState([seed, block, contenders])
+    return [int(number) for number in generator.permutation(contenders)]
+
+
 def equal_step_epochs(epochs: int, batch_size: int, examples: int, asked_examples: int) -> int:
     """Epochs of a smaller dataset with at least as many steps as ``epochs`` of the asked one."""
     asked_steps = epochs * -(-asked_examples // batch_size)

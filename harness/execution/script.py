@@ -17,6 +17,7 @@ trace. It ends with its input. What it prints elsewhere goes to the log.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -209,10 +210,14 @@ class ScriptProcess(WorkerProcess):
         said = self._read_line(seconds).decode("utf-8", "replace").strip()
         try:
             wall, cpu, loss_sum, correct = (float(word) for word in said.split()[:4])
+            # A loss may be anything: a training can diverge. No clock shows what is refused here.
+            if not (0 < wall < math.inf and 0 <= cpu < math.inf and correct >= 0):
+                raise ValueError(said)
             return Answer(wall, cpu, loss_sum, int(correct))
-        except ValueError:
+        except (ValueError, OverflowError):
             reason = (
-                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT"
+                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT, "
+                "numbers above 0"
             )
             raise WorkerError(self.phase, reason, self.log_tail()) from None
 

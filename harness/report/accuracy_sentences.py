@@ -59,9 +59,11 @@ def convergence_line(convergence: Convergence, cast: Cast) -> VerdictLine:
     if convergence.reason == "not_comparable":
         sentence = f"{one} and {other} are not compared on {label}: no proof holds for the pair."
     elif convergence.reason == "too_few_seeds":
+        learned = " and with which one of them learns" if convergence.both_guessing else ""
         sentence = (
             f"Whether {one} and {other} train {label} to the same accuracy needs at least "
-            f"{LEAST_SEEDS} seeds that both have finished; here it is {len(convergence.seeds)}."
+            f"{LEAST_SEEDS} seeds that both have finished{learned}; here it is "
+            f"{len(convergence.seeds)}."
         )
     elif convergence.word == "equivalent":
         same = all(each == 0 for each in convergence.differences)
@@ -94,16 +96,15 @@ def _more_seeds(convergence: Convergence) -> str:
 
 
 def _of_convergence(convergence: Convergence) -> str:
-    if convergence.word is None:
-        return convergence.detail
-    tests = "two one-sided tests at α = .05, paired by seed; 90 % interval in brackets"
-    p = p_value(convergence.p_difference_adjusted)
     guessing = len(convergence.both_guessing)
-    parts = [
-        tests,
-        f"difference {p} after Holm" if p else "",
-        f"with {guessing} of {len(convergence.seeds)} seeds both only guess" if guessing else "",
-    ]
+    left_out = f"{count(guessing, 'seed')} left out, with which both only guess" if guessing else ""
+    if convergence.word is None:
+        return convergence.detail or left_out
+    tests = (
+        "two one-sided tests at α = .05 for this pair, paired by seed; 90 % interval in brackets"
+    )
+    p = p_value(convergence.p_difference_adjusted)
+    parts = [tests, f"difference {p} after Holm" if p else "", left_out]
     return "; ".join(part for part in parts if part)
 
 

@@ -11,6 +11,7 @@ from harness.errors import UsageError
 from harness.files import UnreadableFile, clause, table_of
 from harness.spec.bounds import Positive
 from harness.spec.cells import Input
+from harness.spec.matched import refusal
 from harness.spec.tables import record
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
@@ -47,6 +48,8 @@ class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Which variance moves BatchNorm's running variance, where it is another than on the CPU."""
     environment: dict[str, str] = {}
     """Environment variables that its workers need on a GPU, beside those of every worker."""
+    default_mode: str | None = None
+    """The mode that is measured on a GPU where nobody asks for another; none: as on the CPU."""
 
     def has_code_for(self, compute_capability: tuple[int, int]) -> bool:
         """Whether a GPU of this compute capability can run it."""
@@ -95,6 +98,7 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     python: tuple[str, ...]
     """Python versions (``major.minor``) that it runs on, the best first."""
     default_mode: str
+    """The mode that is measured where nobody asks for another."""
     modes: dict[str, str]
     """Mode → what that means in this framework, in a few words."""
     adam_formula: AdamFormula = "epsilon"
@@ -110,7 +114,9 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: Positive
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: dict[str, str] = {}
-    """Environment variables that its workers need, beside the harness's allow-list."""
+    """Environment variables that its workers need, beside the harness's allow-list; ``{threads}``
+    in a value becomes the cell's number of threads. What is matched can't be set here: see
+    ``matched``."""
     gpu: GpuLimits | None = None
     """None: it can't be measured on a GPU."""
 
@@ -124,6 +130,12 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
         if device != "cpu" and self.gpu is not None and self.gpu.package is not None:
             return self.gpu.package
         return self.package
+
+    def default_mode_on(self, device: str) -> str:
+        """The mode that is measured on ``device`` where nobody asks for another."""
+        if device != "cpu" and self.gpu is not None and self.gpu.default_mode is not None:
+            return self.gpu.default_mode
+        return self.default_mode
 
     def variance_formula_on(self, device: str) -> VarianceFormula:
         """Which variance moves BatchNorm's running variance on ``device``."""
@@ -171,11 +183,15 @@ def read_implementation(folder: Path) -> Implementation:
         ) from None
     except (UnreadableFile, ValueError) as error:
         raise UsageError(f"{path}: {clause(error)}: mend that field") from None
-    if implementation.default_mode not in implementation.modes:
-        raise UsageError(
-            f"{path}: default_mode is {implementation.default_mode!r}, expected one of "
-            f"{', '.join(implementation.modes)}: mend that field"
-        )
+    for prefix, device in (("", "cpu"), ("gpu.", "gpu")):
+        mode = implementation.default_mode_on(device)
+        if mode not in implementation.modes:
+            raise UsageError(
+                f"{path}: {prefix}default_mode is {mode!r}, expected one of "
+                f"{', '.join(implementation.modes)}: mend that field"
+            )
+        if why := refusal(implementation.environment_on(device)):
+            raise UsageError(f"{path}: {prefix}environment: {why}")
     float64 = implementation.float64 or Float64(modes=())
     if unknown := [mode for mode in float64.modes if mode not in implementation.modes]:
         raise UsageError(

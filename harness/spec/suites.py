@@ -30,7 +30,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     frameworks: tuple[str, ...] = ()
     """Order of the contenders, the reference contender first; others that there are follow."""
     modes: tuple[str, ...] = ()
-    """Modes to measure; none: each implementation's own ``default_mode``."""
+    """Modes to measure; none: each implementation's own ``default_mode`` for the
+    device."""
     extra_contenders: tuple[tuple[str, str], ...] = ()
     """(framework, mode) pairs measured beside those."""
     device: Literal["cpu", "gpu"] = "cpu"

@@ -76,9 +76,12 @@ def test_one_block_has_a_value_and_nothing_else() -> None:
     assert estimate(np.array([math.nan])) is None
 
 
-def test_blocks_without_any_spread_are_certain() -> None:
+def test_not_even_blocks_without_any_spread_are_certain() -> None:
     assert Estimate(5, 0.0, 0.0).p == 1.0
-    assert Estimate(5, 0.1, 0.0).p == 0.0
+    assert 0 < Estimate(5, 0.1, 0.0).p < 1e-6
+    interval = Estimate(5, 0.0, 0.0).interval(0.95)
+    assert interval is not None
+    assert interval.low < 1 < interval.high
 
 
 @given(

@@ -87,6 +87,7 @@ def test_without_a_block_nothing_was_measured():
     )
     [tax] = taxes(run)
     assert (tax.outcome, tax.blocks, tax.times_handwritten_rate) == ("not_measured", 0, None)
+    assert not tax.first_windows_differ
 
 
 def test_first_windows_are_held_against_each_other():
@@ -106,6 +107,30 @@ def test_first_windows_are_held_against_each_other():
     ]
     [tax] = taxes(msgspec.structs.replace(run, events=off))
     assert tax.first_window_deviation == pytest.approx(0.25)
+    assert (tax.outcome, tax.times_handwritten_rate) == ("not_comparable", None)
+    assert tax.first_windows_differ
+
+
+@pytest.mark.parametrize(
+    ("factor", "outcome"),
+    [(1 + 9e-7, "met"), (1 + 1.1e-6, "not_comparable"), (None, "not_comparable")],
+)
+def test_rounding_may_part_first_windows_and_nothing_else(factor, outcome):
+    run = tax_run(1.0)
+    adapters = {
+        event.trial
+        for event in run.events
+        if isinstance(event, TrialStarted) and not event.cell.count(HANDWRITTEN)
+    }
+    events = [
+        msgspec.structs.replace(event, loss_sum=event.loss_sum * factor if factor else None)
+        if isinstance(event, Window) and event.trial in adapters and event.loss_sum
+        else event
+        for event in run.events
+    ]
+    [tax] = taxes(msgspec.structs.replace(run, events=events))
+    assert tax.outcome == outcome
+    assert tax.first_windows_differ == (outcome != "met")
 
 
 @pytest.mark.parametrize(

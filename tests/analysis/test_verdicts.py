@@ -66,7 +66,7 @@ def test_a_difference_has_a_direction(mean: float, expected: str) -> None:
 
 def test_bounds_of_equivalence_are_the_same_both_ways() -> None:
     bound = math.log(1.03)
-    for mean in (bound - 1e-9, 1e-9 - bound):
+    for mean in (bound - 1e-6, 1e-6 - bound):
         assert word(Estimate(10, mean, 0.0), 0.0, ONE_LOOK) == "equivalent"
     for mean in (bound + 1e-9, -bound - 1e-9):
         assert word(Estimate(10, mean, 0.0), 0.0, ONE_LOOK) in ("faster", "slower")

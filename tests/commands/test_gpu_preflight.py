@@ -82,7 +82,7 @@ def test_without_a_driver_every_command_says_the_same(on, arguments) -> None:
         ("busy", (), "is in use: python3.11 (4711), process (4712), expected nobody else on it"),
         ("several", (), "GPU 0 (Tesla V100-SXM2-16GB)"),
         ("several", ("--device", "gpu:7"), "No GPU 7 for --device gpu:7, expected one of GPU 0"),
-        ("little_memory", (), "Not enough memory on GPU 0 (NVIDIA T400): 4 workers, alive"),
+        ("little_memory", (), "Not enough memory on GPU 0 (NVIDIA T400): 7 workers, alive"),
         (
             "little_memory",
             ("-f", "keras", "--no-aa", "--mode", "xla", "--mode", "compiled"),

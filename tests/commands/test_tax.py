@@ -64,15 +64,18 @@ def test_the_ratio_comes_from_a_stored_run_with_a_report(levelfield, tmp_path, m
     assert (tax["outcome"], tax["goal"]) == ("open", 0.95)
     assert tax["times_handwritten_rate"] > 0
     assert tax["interval"] is None, "one block has none"
-    assert tax["first_window_deviation"] < 1e-5
+    assert tax["first_window_deviation"] <= tax["first_window_tolerance"]
     assert (tmp_path / answer["report"]).exists()
     run = read_run(tmp_path / answer["folder"])
     proofs = [event for event in run.events if isinstance(event, Parity)]
     assert [event.losses_alone for event in proofs] == [True, False]
     # The reference contender is the script, which runs against its own second copy.
     started = [event for event in run.events if isinstance(event, TrialStarted)]
-    assert [f"~{HANDWRITTEN}" in event.cell for event in started[:3]] == [True, False, True]
-    assert started[2].twin
+    assert sorted((f"~{HANDWRITTEN}" in event.cell, event.twin) for event in started) == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
 
     resumed = levelfield("tax", "--impl-dir", str(mine), "--resume", answer["run"], "--json")
     assert resumed.returncode == 0, resumed.stderr

@@ -45,7 +45,7 @@ def test_matched_workers_get_this_and_nothing_else(make_toy, tmp_path) -> None:
     assert home.is_dir()
 
 
-def test_stock_workers_get_what_a_user_has_who_sets_nothing(make_toy, tmp_path) -> None:
+def test_stock_workers_get_the_same_threads_and_the_usual_allocator(make_toy, tmp_path) -> None:
     assert worker_environment(make_toy(), "stock", 2, "cpu", BASE, tmp_path) == {
         "PATH": "/usr/bin",
         "HOME": str(tmp_path),
@@ -53,6 +53,11 @@ def test_stock_workers_get_what_a_user_has_who_sets_nothing(make_toy, tmp_path) 
         "TMPDIR": "/scratch",
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": "2",
+        "MKL_NUM_THREADS": "2",
+        "OPENBLAS_NUM_THREADS": "2",
+        "BLIS_NUM_THREADS": "2",
+        "VECLIB_MAXIMUM_THREADS": "2",
         "OPENBLAS_CORETYPE": "Haswell",
         "CUDA_VISIBLE_DEVICES": "",
     }
@@ -62,16 +67,23 @@ def test_what_is_not_set_is_not_invented(make_toy, tmp_path) -> None:
     assert worker_environment(make_toy(), "stock", 1, "cpu", {}, tmp_path) == {
         "HOME": str(tmp_path),
         "LC_ALL": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "BLIS_NUM_THREADS": "1",
+        "VECLIB_MAXIMUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }
 
 
-def test_an_implementation_adds_its_own_and_wins(make_toy, tmp_path) -> None:
-    implementation = make_toy(environment={"TOY_LEVEL": "2", "OMP_NUM_THREADS": "{own}"})
-    chosen = worker_environment(implementation, "matched", 4, "cpu", BASE, tmp_path)
+@pytest.mark.parametrize("settings", ["matched", "stock"])
+def test_an_implementation_adds_its_own_with_the_threads_of_the_cell(
+    make_toy, tmp_path, settings
+) -> None:
+    implementation = make_toy(environment={"TOY_LEVEL": "2", "TOY_NUM_THREADS": "{threads}"})
+    chosen = worker_environment(implementation, settings, 4, "cpu", BASE, tmp_path)
     assert chosen["TOY_LEVEL"] == "2"
-    assert chosen["OMP_NUM_THREADS"] == "{own}"
-    assert chosen["MKL_NUM_THREADS"] == "4"
+    assert chosen["TOY_NUM_THREADS"] == chosen["OMP_NUM_THREADS"] == "4"
 
 
 @pytest.mark.parametrize(

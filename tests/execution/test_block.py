@@ -54,6 +54,16 @@ def test_a_short_block_interleaves_windows_of_all_contenders(contender, tmp_path
     assert finished.trials == (1, 2)
 
 
+def test_the_second_copy_is_not_always_the_last_to_start(contender, tmp_path):
+    contenders = [contender(), contender()._replace(twin=True)]
+    orders = []
+    for number in (1, 2):
+        plan = PLAN._replace(number=number, rounds=1)
+        events = run_block(tmp_path, contenders, plan)
+        orders.append([started.twin for started in of(events, TrialStarted)])
+    assert orders == [[False, True], [True, False]]
+
+
 def test_trials_of_one_seed_are_the_same_to_the_last_bit(contender, tmp_path):
     events = run_block(tmp_path, [contender(), contender()._replace(twin=True)])
     first, second = of(events, TrialFinished)

@@ -22,10 +22,10 @@ from harness.execution.planning import (
     without_input,
 )
 from harness.spec.cells import Cell
-from harness.spec.implementations import Implementation
+from harness.spec.implementations import GpuLimits, Implementation, read_implementations
 from harness.spec.recipes import read_recipes
 from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Override, Suite
+from harness.spec.suites import Override, Suite, read_suites
 
 SUITE = Suite(name="s", description="", recipes=("lenet-sgd",), frameworks=("beta", "alpha"))
 RECIPES = read_recipes(paths.BENCHMARKS / "recipes.toml")
@@ -87,7 +87,7 @@ def test_another_dataset_loses_the_published_figures():
 
 
 def test_a_mode_that_one_framework_lacks_is_left_out_with_the_reason():
-    modes, left_out = chosen_modes(SUITE, Selection(modes=("xla",)), KNOWN.values())
+    modes, left_out = chosen_modes(SUITE, Selection(modes=("xla",)), KNOWN.values(), "cpu")
     assert modes["gamma"] == ["xla"]
     assert modes["alpha"] == []
     assert ("alpha xla", "Alpha has no mode xla") in left_out
@@ -96,14 +96,36 @@ def test_a_mode_that_one_framework_lacks_is_left_out_with_the_reason():
 def test_two_revisions_are_measured_in_the_bases_modes():
     base = implementation("alpha")
     head = msgspec.structs.replace(base, default_mode="compiled")
-    modes, left_out = chosen_modes(SUITE, Selection(), [base, head])
+    modes, left_out = chosen_modes(SUITE, Selection(), [base, head], "cpu")
     assert (modes, left_out) == ({"alpha": ["eager"]}, [])
     without = msgspec.structs.replace(head, modes={"compiled": ""})
     with pytest.raises(UsageError, match="Alpha has no mode eager, expected a mode that both"):
-        chosen_modes(SUITE, Selection(), [base, without])
-    modes, left_out = chosen_modes(SUITE, Selection(), [base, without, KNOWN["beta"]])
+        chosen_modes(SUITE, Selection(), [base, without], "cpu")
+    modes, left_out = chosen_modes(SUITE, Selection(), [base, without, KNOWN["beta"]], "cpu")
     assert modes == {"alpha": [], "beta": ["eager"]}
     assert [each.reason for each in left_out] == ["Alpha has no mode eager"]
+
+
+def test_a_device_has_a_default_mode_of_its_own():
+    limits = GpuLimits(
+        cuda="1.0", least_driver="1", machine_code=(), memory_mib=1, default_mode="compiled"
+    )
+    on_gpu = msgspec.structs.replace(KNOWN["alpha"], gpu=limits)
+    both = [on_gpu, KNOWN["beta"]]
+    modes = {device: chosen_modes(SUITE, Selection(), both, device)[0] for device in ("cpu", "gpu")}
+    assert modes["cpu"] == {"alpha": ["eager"], "beta": ["eager"]}
+    assert modes["gpu"] == {"alpha": ["compiled"], "beta": ["eager"]}
+
+
+def test_on_a_gpu_every_framework_runs_compiled_by_default_and_the_suite_has_both_modes():
+    frameworks = [
+        each for each in read_implementations(paths.IMPLS).values() if each.role == "framework"
+    ]
+    assert {each.default_mode_on("gpu:0") for each in frameworks} == {"compiled"}
+    suite = read_suites(paths.BENCHMARKS / "suites")["gpu"]
+    modes, left_out = chosen_modes(suite, Selection(), frameworks, "gpu")
+    assert modes == {each.name: ["compiled", "eager"] for each in frameworks}
+    assert left_out == []
 
 
 def test_cells_without_a_partner_are_left_out():
@@ -121,7 +143,7 @@ def test_cells_without_a_partner_are_left_out():
 
 def test_a_mode_that_nobody_has_is_refused():
     with pytest.raises(UsageError, match="No framework has the mode fit"):
-        chosen_modes(SUITE, Selection(modes=("fit",)), KNOWN.values())
+        chosen_modes(SUITE, Selection(modes=("fit",)), KNOWN.values(), "cpu")
 
 
 def test_cells_and_groups():

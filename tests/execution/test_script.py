@@ -18,6 +18,7 @@ import pytest
 from harness.execution.block import Block, BlockPlan, Contender, started_worker
 from harness.execution.process import Timeouts, WorkerError
 from harness.execution.proof import ProofPlan, take_proof
+from harness.execution.schedule import seats
 from harness.spec.events import AnyEvent, BlockFinished, Failure, TrialFinished, Window
 from harness.worker.wire import Evaluate, Evaluated, Ready, Train, Trained
 
@@ -74,12 +75,15 @@ def test_a_script_trains_what_a_worker_trains(contender, script, tmp_path):
     events = run_block(tmp_path, [script(), script()._replace(twin=True), contender()])
     assert of(events, Failure) == []
     assert of(events, BlockFinished)[0].trials == (1, 2, 3)
-    by_hand, copy, worker = of(events, TrialFinished)
+    started = seats(PLAN.seed, PLAN.number, 3)
+    trials = [1 + started.index(contender) for contender in range(3)]
+    finished = {each.trial: each for each in of(events, TrialFinished)}
+    by_hand, copy, worker = (finished[trial] for trial in trials)
     assert by_hand.hashes == copy.hashes == worker.hashes
     assert by_hand.steps == worker.steps == 16
     assert by_hand.peak_memory_bytes > 2**20
     # 12 steps make an epoch of 100 examples in batches of 8: the last window is of the next one.
-    windows = [[w for w in of(events, Window) if w.trial == trial] for trial in (1, 2, 3)]
+    windows = [[w for w in of(events, Window) if w.trial == trial] for trial in trials]
     for one, twin, other in zip(*windows, strict=True):
         assert one.loss_sum == twin.loss_sum
         assert one.loss_sum == pytest.approx(other.loss_sum, rel=1e-5)
@@ -113,6 +117,13 @@ def test_a_script_that_spins_uses_no_cpu_while_it_waits(script, tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("print('nan 1 2.3 4')", "the script wrote 'nan 1 2.3 4', expected SECONDS"),
+        ("print('-1 1 2.3 4')", "the script wrote '-1 1 2.3 4', expected SECONDS"),
+        ("print('0 1 2.3 4')", "the script wrote '0 1 2.3 4', expected SECONDS"),
+        ("print('1 inf 2.3 4')", "the script wrote '1 inf 2.3 4', expected SECONDS"),
+        ("print('1 1 2.3 nan')", "the script wrote '1 1 2.3 nan', expected SECONDS"),
+        ("print('1 1 2.3 inf')", "the script wrote '1 1 2.3 inf', expected SECONDS"),
+        ("print('1 1 2.3')", "the script wrote '1 1 2.3', expected SECONDS"),
         ("print('hello')", "the script wrote 'hello', expected SECONDS CPU_SECONDS LOSS_SUM"),
         ("1 / 0", "the worker ended with status 1 before it answered"),
         ("import time; time.sleep(3600)", "no answer within 2 s"),

@@ -62,8 +62,8 @@ def test_equivalence_is_said_with_its_interval_and_its_tests(
         "MXNet Gluon is at +0.02 points [-0.05, +0.09], over 8 seeds."
     )
     assert line.evidence == (
-        "two one-sided tests at α = .05, paired by seed; 90 % interval in brackets; difference "
-        "p = 0.8 after Holm"
+        "two one-sided tests at α = .05 for this pair, paired by seed; 90 % interval in brackets; "
+        "difference p = 0.8 after Holm"
     )
 
 
@@ -71,7 +71,7 @@ def test_seeds_that_never_learned_are_told_beside_the_tests(
     cast: Cast, convergence: Callable[..., Convergence]
 ) -> None:
     line = convergence_line(convergence(both_guessing=(2, 5)), cast)
-    assert line.evidence.endswith("; with 2 of 8 seeds both only guess")
+    assert line.evidence.endswith("; 2 seeds left out, with which both only guess")
 
 
 def test_seeds_that_all_agree_are_said_to(

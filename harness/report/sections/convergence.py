@@ -56,8 +56,9 @@ def _pair_blocks(story: Story, own: list[Convergence]) -> Iterator[Block]:
         ),
         rows=tuple(_row(story, each) for each in own),
         note="Two one-sided t-tests (Schuirmann, 1987), paired by seed: trials of one seed share "
-        "data, initial weights and order. p different is two-sided, of no difference, adjusted by "
-        "Holm's method over all pairs of this run.",
+        "data, initial weights and order. p equivalent is of the pair alone, not adjusted for the "
+        "number of pairs; a seed with which both only guess is left out. p different is "
+        "two-sided, of no difference, adjusted by Holm's method over all pairs of this run.",
     )
 
 

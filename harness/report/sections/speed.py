@@ -54,7 +54,8 @@ def speed_section(story: Story) -> Section | None:
         "resident input the batches lie on the device before the clock starts. "
         "Contenders took turns, window by window, so the ratio of a pair is known better than "
         "either rate, and the intervals of two rates may overlap though their ratio is clear. All "
-        "pairs of a run are one family: p is two-sided and adjusted by Holm's method within it.",
+        "pairs of a run are one family: p is two-sided and adjusted by Holm's method within it. "
+        "The .05 for a wrong equivalent are those of each pair, not of the run.",
         blocks=tuple(blocks),
     )
 
