@@ -35,7 +35,11 @@ class GateTerms(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     """What the user named: a git revision, or a framework in another version."""
     commit: str | None = None
-    """The revision's commit."""
+    """The commit that is measured: the merge base of the revision and HEAD, or the revision's."""
+    tip: str | None = None
+    """The commit that the revision names; unknown in runs of before the merge base was taken."""
+    strict: bool = False
+    """Whether what could not be compared fails the gate."""
     impl_dirs: tuple[str, ...] = ()
     """Folders with the user's implementations, below their repository's top; none: our own."""
     alpha: float = 0.01
@@ -78,15 +82,26 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """None: 10 for one cell, 20 for several."""
     seeds: int | None = None
     """Of the long trials, which accuracy is judged by; none: the suite's."""
+    strict: bool = False
+    """Whether what could not be compared fails the gate."""
     cells: dict[str, dict[str, float]] = {}
     """Pattern → those of the thresholds that are its cells' own."""
 
-    def terms(self, base: str, commit: str | None, impl_dirs: tuple[str, ...]) -> GateTerms:
+    def terms(
+        self,
+        base: str,
+        commit: str | None,
+        impl_dirs: tuple[str, ...],
+        *,
+        tip: str | None = None,
+    ) -> GateTerms:
         """Those of one gate."""
         usual = {name: getattr(self, name) for name in Thresholds.__struct_fields__}
         return GateTerms(
             base=base,
             commit=commit,
+            tip=tip,
+            strict=self.strict,
             impl_dirs=impl_dirs,
             alpha=self.alpha,
             thresholds=record(usual, Thresholds),
