@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -245,7 +246,7 @@ def prepare_workers(
                 f"The run measures {before.framework} as {before.variant}, which this command does "
                 f"not know: go on with 'levelfield {manifest.command[1]} --resume {manifest.run}'"
             )
-        if before.packages != now.record.packages:
+        if (before.packages, before.moving) != (now.record.packages, now.record.moving):
             raise UsageError(
                 f"The environment of {before.framework} is not the one that the run began with, "
                 "expected the same packages: start a new run"
@@ -347,7 +348,11 @@ def git_commit(folder: Path) -> str | None:
 
 def without_home(text: str) -> str:
     """``text`` with ``~`` for the user's home folder: reports are shown to others."""
-    return text.replace(str(Path.home()), "~")
+    home = paths.user_home()
+    if home is None:
+        return text
+    # A folder whose name only begins like it is another one.
+    return re.sub(rf"(?<![\w.~-]){re.escape(str(home))}(?![\w-]|\.\w)", "~", text)
 
 
 def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:

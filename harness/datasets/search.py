@@ -190,7 +190,12 @@ def _user_folder(entry: Entry, data_dir: Path | None) -> Path | None:
     named = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if not named:
         return None
-    folder = Path(named).expanduser().resolve()
+    try:
+        folder = Path(named).expanduser().resolve()
+    except RuntimeError:
+        raise DataError(
+            f"{named} begins with a home folder that there is none of: name the folder in full"
+        ) from None
     inner = (folder / name for name in (entry.name, entry.split_of) if name is not None)
     return next((one for one in inner if one.is_dir()), folder)
 
