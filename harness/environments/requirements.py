@@ -15,6 +15,7 @@ from harness.environments.moving import settled_line
 from harness.environments.pip_settings import deciding, pip_settings
 from harness.errors import UsageError, WorkplaceError
 from harness.spec.implementations import Implementation
+from harness.spec.tables import written_bytes
 
 _KEY_FORMAT = 1
 """Raised when environments are made in another way, so that old ones are not taken for new."""
@@ -178,13 +179,13 @@ def requirement_lines(text: str, source: str) -> tuple[str, ...]:
 
 def _read_lines(implementation: Implementation, path: Path, device: str) -> tuple[str, ...]:
     try:
-        return requirement_lines(path.read_text(encoding="utf-8"), str(path))
+        return requirement_lines(written_bytes(path).decode(), str(path))
     except FileNotFoundError:
         raise WorkplaceError(
             f"{implementation.name} has no {path.name} in {path.parent}, so it can't run on "
             f"{device}: write that file, or choose another --device"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise WorkplaceError(f"{path} can't be read ({error}): mend that file") from None
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from harness.errors import UsageError
 from harness.spec.cells import Cell
-from harness.spec.tables import record
+from harness.spec.tables import record, section, written_table
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,16 +118,12 @@ def read_gate_settings(folder: Path) -> GateSettings:
     """
     path = folder / "pyproject.toml"
     try:
-        table: Any = msgspec.toml.decode(path.read_bytes())
+        table = written_table(path)
     except FileNotFoundError:
         return GateSettings()
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"{path} can't be read ({error}): mend it") from None
-    for name in ("tool", "levelfield", "gate"):
-        table = table.get(name, {}) if isinstance(table, dict) else None
     where = f"{path}, [tool.levelfield.gate]"
     try:
-        settings = record(table, GateSettings)
+        settings = record(section(table, "tool", "levelfield", "gate"), GateSettings)
         terms = settings.terms("", None, ())
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {error}: mend that setting") from None

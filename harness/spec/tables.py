@@ -6,12 +6,63 @@ run that a later version wrote is to stay readable.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from harness.errors import UsageError
+
 R = TypeVar("R")
+_MOST_BYTES = 2**20
+"""Of a file that people write by hand."""
+
+
+def written_bytes(path: Path) -> bytes:
+    """What the file holds that a user wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it is no regular file (a pipe would be waited for without end), far too large,
+            or can't be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{path} is no regular file, expected one: put the text there itself")
+        if status.st_size > _MOST_BYTES:
+            raise UsageError(
+                f"{path} has {status.st_size} bytes, expected {_MOST_BYTES} at most: is it the "
+                "right file?"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{path} can't be read ({error.strerror}): mend that") from None
+
+
+def written_table(path: Path) -> dict[str, Any]:
+    """The TOML table in the file that a user wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it can't be read, or holds no TOML.
+    """
+    try:
+        return msgspec.toml.decode(written_bytes(path), type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} can't be read ({error}): mend it") from None
+
+
+def section(table: Mapping[str, Any], *names: str) -> Any:
+    """What stands at ``[names…]``; an empty table where nothing does."""
+    found: Any = table
+    for name in names:
+        found = found.get(name, {}) if isinstance(found, Mapping) else None
+    return found
 
 
 def record(table: Mapping[str, Any], kind: type[R]) -> R:
