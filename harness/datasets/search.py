@@ -11,7 +11,7 @@ import msgspec
 from harness.datasets.arrays import digest_of_dataset
 from harness.datasets.catalogue import CATALOGUE, Entry, named_entry, read_catalogue
 from harness.datasets.download import Limits, Mirrors
-from harness.datasets.files import FILE_NAMES, missing_files, read_files
+from harness.datasets.files import FILE_NAMES, missing_files, most_bytes, read_files
 from harness.datasets.prepared import (
     cache_folder,
     discard,
@@ -167,7 +167,7 @@ class _Search:
         hashes = msgspec.structs.asdict(entry.files)
         try:
             for field, name in FILE_NAMES.items():
-                mirrors.fetch(f"{name}.gz", hashes[field], folder)
+                mirrors.fetch(f"{name}.gz", hashes[field], folder, most_bytes(entry))
         except DataError:
             self.reasons += [f"{address}: {why}" for address, why in mirrors.failures.items()]
             return None
