@@ -37,7 +37,13 @@ from harness.environments.machine import (
     default_threads,
     inspect_machine,
 )
-from harness.environments.memory import memory_beyond_lenet_mib, memory_shortfall
+from harness.environments.memory import (
+    batches_bytes,
+    memory_beyond_lenet_mib,
+    memory_shortfall,
+    shared_memory_left_bytes,
+    shared_memory_shortfall,
+)
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
 from harness.errors import UsageError, WorkplaceError
@@ -387,8 +393,20 @@ def _check_memory(groups: Sequence[Sequence[Cell]], catalogue: Catalogue, aa: bo
     for cells in groups:
         needs = [_memory_mib(cell, catalogue) for cell in cells]
         shortfall = memory_shortfall(needs + needs[:1] * aa, available_memory_bytes())
+        shared = [_batches_bytes(cell, catalogue) for cell in cells]
+        shortfall = shortfall or shared_memory_shortfall(
+            sum(shared + shared[:1] * aa), shared_memory_left_bytes()
+        )
         if shortfall:
             raise WorkplaceError(shortfall)
+
+
+def _batches_bytes(cell: Cell, catalogue: Catalogue) -> int:
+    """Shared memory that the cell's loader takes."""
+    if not catalogue.implementation(cell.framework, cell.variant).loader_processes:
+        return 0
+    model = catalogue.models[cell.recipe.model]
+    return batches_bytes(model, cell.recipe.batch_size, cell.loader_workers)
 
 
 def _memory_mib(cell: Cell, catalogue: Catalogue) -> int:

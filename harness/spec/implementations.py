@@ -103,6 +103,8 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """Which variance moves its BatchNorm's running variance."""
     inputs: Annotated[tuple[Input, ...], msgspec.Meta(min_length=1)] = ("resident",)
     """``loader``: its adapter is a ``LoadingAdapter``."""
+    loader_processes: bool = False
+    """Whether its loader's workers are processes, which hand batches over in shared memory."""
     memory_mib: MemoryMib
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: Variables = {}

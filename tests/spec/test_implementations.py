@@ -48,6 +48,7 @@ WRONG = {
     "momentum_formula": ["true"],
     "variance_formula": ['""'],
     "inputs": ["[]", '["files"]', '"resident"'],
+    "loader_processes": ["1", '"yes"'],
     "memory_mib": ["-1", "0", "1.5", '"100"', "99999999999999999999", "1048577", "true", "inf"],
     "modes": ["{}", '{"a b" = "x"}', '{"a/b" = "x"}', "{eager = 1}", '{"" = "x"}', "[]"],
     "environment": ['{"A=B" = "x"}', '{"" = "x"}', '{A = "\\u0000"}', "{A = 1}", '["A"]'],
