@@ -175,7 +175,12 @@ def compare(
 def gate(
     flags: Flags,
     base: Annotated[
-        str | None, typer.Option("--base", metavar="REF", help="Git revision to compare with.")
+        str | None,
+        typer.Option("--base", metavar="REF", help="Compare with where HEAD and REF parted."),
+    ] = None,
+    base_exact: Annotated[
+        str | None,
+        typer.Option("--base-exact", metavar="REF", help="Or with what the revision itself holds."),
     ] = None,
     base_framework: Annotated[
         str | None, typer.Option("--base-framework", metavar="F@V", help="Or another version.")
@@ -183,11 +188,14 @@ def gate(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What could not be compared ends with exit code 2.")
+    ] = False,
 ) -> None:
     """Fail if the work tree is slower, less accurate or wrong, against a base.
 
     Base and head are measured interleaved, in one job. Exit codes: 0 held, 1 regression, 2 failed
-    or nothing to compare, 3 parity lost, 4 too noisy.
+    or not compared, 3 parity lost, 4 too noisy.
     """
     from harness.commands.gate import check_writable, resume_gate, show_gate, start_gate
 
@@ -198,8 +206,15 @@ def gate(
     if flags.resume is not None:
         folder = resume_gate(console, _run_folder(runs, flags.resume), flags.data_dir)
     else:
-        selection = flags.selection()
-        folder = start_gate(console, selection, runs, base=base, base_framework=base_framework)
+        folder = start_gate(
+            console,
+            flags.selection(),
+            runs,
+            base=base,
+            base_exact=base_exact,
+            base_framework=base_framework,
+            strict=strict,
+        )
     raise typer.Exit(show_gate(console, folder, flags.out / "reports", junit))
 
 

@@ -24,8 +24,9 @@ from harness.spec.recipes import Recipe
 
 NAMING = ("recipe", "framework", "mode", "input", "device", "threads", "settings")
 """The conditions that a series is named by: two that differ in one of these are two series."""
-PLACES = {"PATH", "HOME"}
-"""Variables that say where things are, not how they are computed."""
+NO_CONDITIONS = frozenset({"PATH", "HOME", "USER", "TMPDIR", "TZ"})
+"""Variables that say where things are and whose, not how they are computed: they differ from one
+job to the next."""
 NOT_COMPUTED = {
     "name",
     "published",
@@ -104,7 +105,9 @@ def differences(got: Mapping[str, str], expected: Mapping[str, str]) -> tuple[Di
     return tuple(
         Difference(field, got.get(field, "none"), expected.get(field, "none"))
         for field in dict.fromkeys([*expected, *got])
+        # Files of before such variables were left out have them.
         if got.get(field) != expected.get(field)
+        and field.removeprefix("variable ") not in NO_CONDITIONS
     )
 
 
@@ -172,12 +175,16 @@ def _conditions(
     }
     variables = manifest.worker_environment.get(cell.id, {})
     conditions |= {
-        f"variable {name}": value for name, value in sorted(variables.items()) if name not in PLACES
+        f"variable {name}": value
+        for name, value in sorted(variables.items())
+        if name not in NO_CONDITIONS
     }
     # NumPy computes the control kernel; runs of before this was recorded say nothing here.
     conditions |= {f"harness's {name}": value for name, value in sorted(manifest.harness.items())}
     if environment:
         conditions["Python"] = environment.python
+        if environment.moving:
+            conditions["moving requirements"] = "; ".join(environment.moving)
         conditions |= {
             f"package {name}": version for name, version in sorted(environment.packages.items())
         }

@@ -36,9 +36,12 @@ def confounders(one: Environment, other: Environment) -> tuple[str, ...]:
 
     Clauses for a reader; none where only one package differs, and not in its build.
     """
-    if one.packages == other.packages:
+    if (one.packages, one.moving) == (other.packages, other.moving):
         return ()
     clauses = []
+    if one.moving != other.moving:
+        moved = sorted({line.split()[0] for line in set(one.moving) ^ set(other.moving)})
+        clauses.append(f"the requirements lead to something else: {', '.join(moved)}")
     if one.python != other.python:
         clauses.append(f"Python {one.python} against {other.python}")
     builds = [

@@ -102,6 +102,13 @@ class GateJudgement(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     base: str
     commit: str | None
+    """The one that was measured as the base."""
+    tip: str | None = None
+    """The commit that ``base`` names, where that is a revision."""
+    head: str | None = None
+    """The work tree's commit, with ``+`` where it has changes."""
+    strict: bool = False
+    """Whether what could not be compared fails the gate."""
     cells: tuple[GatedCell, ...]
     left_out: tuple[NotCompared, ...] = ()
     exit_code: int
@@ -138,17 +145,22 @@ def gate(run: Run) -> GateJudgement:
         _gated(run, judgement, cells[base], cells[head], terms, tests, loss_tests)
         for base, head in (group.cells for group in pairs)
     ]
+    left_out = tuple(
+        NotCompared(what=event.what, reason=event.reason)
+        for event in run.events
+        if isinstance(event, Skip)
+    )
+    missing = bool(left_out) or any(cell.speed == "not_compared" for cell in gated)
     return GateJudgement(
         run=run.manifest.run,
         base=terms.base,
         commit=terms.commit,
+        tip=terms.tip,
+        head=run.manifest.git_commit,
+        strict=terms.strict,
         cells=tuple(gated),
-        left_out=tuple(
-            NotCompared(what=event.what, reason=event.reason)
-            for event in run.events
-            if isinstance(event, Skip)
-        ),
-        exit_code=exit_code(gated),
+        left_out=left_out,
+        exit_code=exit_code(gated, incomplete=terms.strict and missing),
     )
 
 

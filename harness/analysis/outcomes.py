@@ -26,17 +26,18 @@ class Outcome(Protocol):
         """Against the oracle."""
 
 
-def exit_code(cells: Sequence[Outcome], *, strict: bool = True) -> int:
+def exit_code(cells: Sequence[Outcome], *, strict: bool = True, incomplete: bool = False) -> int:
     """0 all held; 1 slower or less accurate; 2 failed, or nothing to compare; 3 parity lost; 4 too
     noisy.
 
     ``strict``: a regression counts; else it is a warning, and the cell one that was compared.
+    ``incomplete``: something was not compared that had to be, which is a failure.
     """
     if any(cell.parity == "lost" for cell in cells):
         return 3
     if strict and any(cell.speed == "slower" or cell.accuracy == "lower" for cell in cells):
         return 1
-    if any(cell.speed == "failed" for cell in cells):
+    if incomplete or any(cell.speed == "failed" for cell in cells):
         return 2
     if any("too_noisy" in (cell.speed, cell.accuracy) for cell in cells):
         return 4

@@ -17,6 +17,7 @@ from harness.commands.preparation import command_line
 from harness.commands.results import write_pages
 from harness.commands.revisions import (
     commit_of,
+    merge_base,
     repository_of,
     revision_tree,
     settings_folder,
@@ -27,6 +28,7 @@ from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
 from harness.report.files import report_page
 from harness.report.gate import (
+    base_in_words,
     conclusion,
     gate_header,
     gate_rows,
@@ -37,12 +39,9 @@ from harness.report.gate import (
 )
 from harness.spec.cells import OF_BASE
 from harness.spec.gates import GateSettings, GateTerms, read_gate_settings
-from harness.spec.implementations import Implementation, read_implementations
+from harness.spec.implementations import Implementation, read_implementation
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.store.runs import read_manifest, read_run
-
-OWN_CODE = ("impls", "harness")
-"""What a worker of another levelfield is made of."""
 
 
 class GateAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,21 +72,33 @@ def start_gate(
     selection: Selection,
     runs: Path,
     *,
-    base: str | None,
-    base_framework: str | None,
+    base: str | None = None,
+    base_exact: str | None = None,
+    base_framework: str | None = None,
+    strict: bool = False,
 ) -> Path:
     """A gate's run has come to its end; its folder.
+
+    ``base``: a revision, whose merge base with HEAD is measured; ``base_exact``: one that is
+    measured itself. ``strict``: what can't be compared fails the gate.
 
     Raises:
         LevelfieldError: it could not begin.
     """
-    if (base is None) == (base_framework is None):
-        given = "both" if base else "neither"
+    options = {
+        "--base": base,
+        "--base-exact": base_exact,
+        "--base-framework": base_framework,
+    }
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) != 1:
         raise UsageError(
-            f"{given.capitalize()} of --base and --base-framework given, expected one: name a git "
-            "revision, or a framework's other version"
+            f"{' and '.join(given) or 'No base'} given, expected one of {', '.join(options)}: name "
+            "a git revision, or a framework's other version"
         )
     settings = read_gate_settings(settings_folder())
+    if strict:
+        settings = msgspec.structs.replace(settings, strict=True)
     for name, blocks in {"--blocks": selection.blocks, "blocks": settings.blocks}.items():
         if blocks is not None and blocks < LEAST_BLOCKS:
             where = "" if name == "--blocks" else " in [tool.levelfield.gate] of pyproject.toml"
@@ -99,8 +110,10 @@ def start_gate(
     if base_framework is not None:
         found = versions(catalogue, selection, base_framework, settings)
     else:
-        assert base is not None
-        found = revisions(catalogue, selection, base, settings)
+        revision = base_exact if base is None else base
+        assert revision is not None
+        found = revisions(catalogue, selection, revision, settings, exact=base is None)
+        console.say(f"Base: {base_in_words(found.terms)}")
     suite = catalogue.suites["gate"]
     if settings.seeds is not None:
         suite = msgspec.structs.replace(suite, seeds=settings.seeds)
@@ -156,7 +169,7 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
     catalogue = read_catalogue([str(repository / each) for each in terms.impl_dirs])
     if terms.commit:
         commit = commit_of(repository, terms.commit)
-        of_base = _base_implementations(repository, commit, terms.impl_dirs)
+        of_base, _ = _base_implementations(repository, commit, terms.impl_dirs)
         catalogue = _with_base(catalogue, of_base)
     return resume_run(console, catalogue, folder, data_dir)
 
@@ -204,22 +217,31 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
 
 
 def revisions(
-    catalogue: Catalogue, selection: Selection, base: str, settings: GateSettings
+    catalogue: Catalogue,
+    selection: Selection,
+    base: str,
+    settings: GateSettings,
+    *,
+    exact: bool = False,
 ) -> Comparison:
-    """What the work tree holds, against what ``base`` holds.
+    """What the work tree holds, against what it held when HEAD and ``base`` parted.
+
+    ``exact``: against what ``base`` holds, which charges the branch with what others did there.
 
     Raises:
         UsageError: there is no such revision, or nothing that both have.
     """
     repository = repository_of(Path.cwd())
-    commit = commit_of(repository, base)
+    tip = commit_of(repository, base, "--base-exact" if exact else "--base")
+    commit = tip if exact else merge_base(repository, base)
     impl_dirs = tuple(_below(repository, folder) for folder in selection.impl_dirs)
     if not impl_dirs and repository != paths.ROOT:
         raise UsageError(
             f"{repository} holds no levelfield, expected the one that runs ({paths.ROOT}): name "
             "your own implementations with --impl-dir"
         )
-    of_base = _base_implementations(repository, commit, impl_dirs)
+    of_base, left_out = _base_implementations(repository, commit, impl_dirs)
+    unreadable = {each.what for each in left_out}
     parents = {str((repository / each).resolve()) for each in impl_dirs or ("impls",)}
     of_head = {
         name: one
@@ -237,28 +259,31 @@ def revisions(
             "and head alike: leave one out, or compare two with --base-framework"
         )
     pairs: list[Choice] = []
-    left_out = []
     for choice in choices:
         name = choice.implementation.name
         if name in of_base:
             pairs += [Choice(of_base[name], choice.version), choice]
-        else:
-            left_out.append(LeftOut(name, f"{base} does not have it"))
+        elif name not in unreadable:
+            left_out.append(LeftOut(name, f"the base, {commit[:12]}, does not have it"))
     left_out += [
         LeftOut(name, "the work tree does not have it any more")
         for name, one in of_base.items()
         if name not in of_head and one.role == "framework"
     ]
+    named_ones = {each.name for each in selection.frameworks}
+    left_out = [each for each in left_out if each.what in named_ones or not named_ones]
     if not pairs:
+        reasons = "; ".join(f"{each.what}: {each.reason}" for each in left_out)
         raise UsageError(
-            f"Nothing to compare: the work tree has {_listed(of_head)}, {base} has "
-            f"{_listed(of_base)}, expected one that both have: choose another --base or -f"
+            f"Nothing to compare: the work tree has {_listed(of_head)}, {commit[:12]} of {base} "
+            f"has {_listed(of_base)} ({reasons or 'nothing else'}), expected one that both have: "
+            "choose another base or -f"
         )
     return Comparison(
         catalogue=_with_base(catalogue, of_base),
         pairs=tuple(pairs),
         left_out=tuple(left_out),
-        terms=settings.terms(base, commit, impl_dirs),
+        terms=settings.terms(base, commit, impl_dirs, tip=tip),
     )
 
 
@@ -294,16 +319,26 @@ def versions(
 
 def _base_implementations(
     repository: Path, commit: str, impl_dirs: Sequence[str]
-) -> dict[str, Implementation]:
-    """Those of ``commit``, by name. Our own bring the worker of their time with them."""
-    tree = revision_tree(repository, commit, impl_dirs or OWN_CODE)
-    found = read_implementations(*(tree / each for each in impl_dirs or ("impls",)))
-    return {
-        name: msgspec.structs.replace(
-            one, variant=f"{OF_BASE}{commit[:12]}", tree="" if impl_dirs else str(tree)
-        )
-        for name, one in found.items()
-    }
+) -> tuple[dict[str, Implementation], list[LeftOut]]:
+    """Those of ``commit``, by name, and what can't be read there.
+
+    Our own bring the worker of their time with them.
+    """
+    tree = revision_tree(repository, commit)
+    found, unreadable = {}, []
+    for each in impl_dirs or ("impls",):
+        for path in sorted((tree / each).glob("*/impl.toml")):
+            try:
+                one = read_implementation(path.parent)
+            except UsageError as error:
+                # Nobody can mend a commit: the others are compared.
+                why = str(error).replace(f"{tree}/", f"{commit[:12]}:")
+                unreadable.append(LeftOut(path.parent.name, f"the base's can't be read: {why}"))
+            else:
+                found[one.name] = msgspec.structs.replace(
+                    one, variant=f"{OF_BASE}{commit[:12]}", tree="" if impl_dirs else str(tree)
+                )
+    return found, unreadable
 
 
 def _with_base(catalogue: Catalogue, of_base: dict[str, Implementation]) -> Catalogue:

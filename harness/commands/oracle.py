@@ -81,10 +81,12 @@ class Trajectory(NamedTuple):
 class Oracle:
     """Answers what a cell has to compute; what was once computed is found again on disk."""
 
-    def __init__(self, logs: Path, cache: Path | None = None) -> None:
-        """``logs``: folder for what its workers print. ``cache``: where answers are kept."""
+    def __init__(self, logs: Path, own: Path, cache: Path | None = None) -> None:
+        """``logs``: folder for what its workers print. ``own``: where large answers are kept as
+        long as a run needs them. ``cache``: where the others are kept for later runs too."""
         self._logs = logs
-        self._cache = user_cache() / "oracle"
+        self._own = own
+        self._cache = user_cache() / "oracle" if cache is None else cache
         self._numbers = itertools.count()
         self._known: dict[str, Trajectory] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,13 @@ from harness.environments.machine import (
     default_threads,
     inspect_machine,
 )
-from harness.environments.memory import memory_beyond_lenet_mib, memory_shortfall
+from harness.environments.memory import (
+    batches_bytes,
+    memory_beyond_lenet_mib,
+    memory_shortfall,
+    shared_memory_left_bytes,
+    shared_memory_shortfall,
+)
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
 from harness.errors import UsageError, WorkplaceError
@@ -259,7 +266,7 @@ def prepare_workers(
                 f"The run measures {before.framework} as {before.variant}, which this command does "
                 f"not know: go on with 'levelfield {manifest.command[1]} --resume {manifest.run}'"
             )
-        if before.packages != now.record.packages:
+        if (before.packages, before.moving) != (now.record.packages, now.record.moving):
             raise UsageError(
                 f"The environment of {before.framework} is not the one that the run began with, "
                 "expected the same packages: start a new run"
@@ -401,7 +408,11 @@ def git_commit(folder: Path) -> str | None:
 
 def without_home(text: str) -> str:
     """``text`` with ``~`` for the user's home folder: reports are shown to others."""
-    return text.replace(str(Path.home()), "~")
+    home = paths.user_home()
+    if home is None:
+        return text
+    # A folder whose name only begins like it is another one.
+    return re.sub(rf"(?<![\w.~-]){re.escape(str(home))}(?![\w-]|\.\w)", "~", text)
 
 
 def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -436,8 +447,20 @@ def _check_memory(groups: Sequence[Sequence[Cell]], catalogue: Catalogue, aa: bo
     for cells in groups:
         needs = [_memory_mib(cell, catalogue) for cell in cells]
         shortfall = memory_shortfall(needs + needs[:1] * aa, available_memory_bytes())
+        shared = [_batches_bytes(cell, catalogue) for cell in cells]
+        shortfall = shortfall or shared_memory_shortfall(
+            sum(shared + shared[:1] * aa), shared_memory_left_bytes()
+        )
         if shortfall:
             raise WorkplaceError(shortfall)
+
+
+def _batches_bytes(cell: Cell, catalogue: Catalogue) -> int:
+    """Shared memory that the cell's loader takes."""
+    if not catalogue.implementation(cell.framework, cell.variant).loader_processes:
+        return 0
+    model = catalogue.models[cell.recipe.model]
+    return batches_bytes(model, cell.recipe.batch_size, cell.loader_workers)
 
 
 def _memory_mib(cell: Cell, catalogue: Catalogue) -> int:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin
 
 import msgspec
 import pooch
+from urllib3.exceptions import HTTPError
 
 from harness.datasets.files import verified_content
 from harness.datasets.records import Progress
@@ -35,6 +36,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """For each network address of a mirror; a name may have several."""
     stall_seconds: float = 15.0
     """A transfer in which no byte came for so long is given up."""
+    patient_seconds: float = 60.0
+    """How long a transfer may be slower than the slowest."""
+    slowest_bytes_per_second: float = 10_000.0
+    """A transfer that is slower, from its start on, is given up: it may never end."""
     tries: int = 4
     """How often the mirrors are gone through for one file."""
     backoff_seconds: float = 0.5
@@ -43,19 +48,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """After so long without a single byte from anywhere, no further transfer is begun."""
 
 
+class _Useless(OSError):
+    """An answer that can't lead to the file; what it was, in a few words."""
+
+
 class _Transfer:
     """One request, appending to an open part file. pooch takes it for a progress bar."""
 
-    def __init__(self, file: IO[bytes], what: str, progress: Progress) -> None:
+    def __init__(
+        self, file: IO[bytes], what: str, progress: Progress, limits: Limits, most: int
+    ) -> None:
         self.file, self.what, self.progress = file, what, progress
-        self.offset = file.seek(0, os.SEEK_END)
+        self.limits, self.most = limits, most
+        self.began_at = time.monotonic()
+        self.asked_from = file.seek(0, os.SEEK_END)
+        self.offset = self.asked_from
+        """Where this answer's bytes begin."""
         self.total = 0
         """Bytes of this response, set by pooch; 0 where the server does not say."""
         self.status = 0
         """Of the answer; 0 where none came."""
         self._response: Any = None
 
-    def run(self, url: str, limits: Limits) -> None:
+    def run(self, url: str) -> None:
         """All that the server sent is in the file and on the disk.
 
         Raises:
@@ -64,17 +79,21 @@ class _Transfer:
         # Some servers name gzip as the encoding of a file that is gzipped anyway, and would have it
         # unpacked on the way; a range of such a file makes no sense.
         headers = {"Accept-Encoding": "identity"}
-        if self.offset:
-            headers["Range"] = f"bytes={self.offset}-"
+        if self.asked_from:
+            headers["Range"] = f"bytes={self.asked_from}-"
         download = pooch.HTTPDownloader(
             progressbar=self,
             chunk_size=_CHUNK_BYTES,
-            timeout=(limits.connect_seconds, limits.stall_seconds),
+            timeout=(self.limits.connect_seconds, self.limits.stall_seconds),
             headers=headers,
             hooks={"response": self._begin},
         )
         try:
             download(url, self.file, None)
+        except OSError:
+            raise
+        except ValueError:
+            raise _Useless("its answer makes no sense") from None
         finally:
             if self._response is not None:
                 self._response.close()
@@ -85,14 +104,36 @@ class _Transfer:
         """The file ends where this answer's bytes begin."""
         self._response = response
         self.status = response.status_code
-        start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-        self.offset = int(start[1]) if self.status == 206 and start else 0
+        self.offset = 0
+        if self.status == 206:
+            told = response.headers.get("Content-Range", "")
+            if not told.startswith(f"bytes {self.asked_from}-"):
+                raise _Useless("it answered with other bytes than it was asked for")
+            self.offset = self.asked_from
         if self.status in (200, 206):
             self.file.truncate(self.offset)
             self.file.seek(self.offset)
+            response.iter_content = self._pieces
+
+    def _pieces(self, chunk_size: int) -> Iterator[bytes]:
+        """What comes, as it comes: a whole chunk may never be full."""
+        raw = self._response.raw
+        read = getattr(raw, "read1", raw.read)
+        try:
+            while piece := read(chunk_size, decode_content=False):
+                yield piece
+        except HTTPError as error:
+            raise OSError(str(error)) from error
 
     def update(self, _: int) -> None:
-        """pooch wrote a chunk."""
+        """pooch wrote a piece; what has no end, or takes for ever, is given up."""
+        got = self.file.tell() - self.offset
+        seconds = time.monotonic() - self.began_at
+        if self.file.tell() > self.most:
+            raise _Useless("it sent more than the file has")
+        least = self.limits.slowest_bytes_per_second * (seconds - self.limits.patient_seconds)
+        if got < least:
+            raise OSError(f"{got} bytes came in {seconds:.0f} s")
         total = self.offset + self.total if self.total else None
         self.progress.advance(self.what, self.file.tell(), total)
 
@@ -114,20 +155,22 @@ class Mirrors:
         self._limits, self._progress = limits, progress
         self._heard_at = time.monotonic()
 
-    def fetch(self, name: str, sha256: str, folder: Path) -> None:
+    def fetch(self, name: str, sha256: str, folder: Path, most: int) -> None:
         """``folder`` holds the file ``name``, whose decompressed bytes have that SHA-256.
+
+        ``most``: bytes that it has at most, compressed or not.
 
         Raises:
             DataError: no mirror gave it. What came stays in a part file, to be continued.
         """
         target, part = folder / name, folder / f"{name}.part"
-        if _holds(target, sha256):
+        if _holds(target, sha256, most):
             return
         for turn in range(self._limits.tries):
             if turn and self._go_on():
                 time.sleep(self._limits.backoff_seconds * 2 ** (turn - 1))
             for address in tuple(self.useful):
-                if self._go_on() and self._fetch_from(address, name, part, sha256):
+                if self._go_on() and self._fetch_from(address, name, part, sha256, most):
                     part.replace(target)
                     self.useful.remove(address)
                     self.useful.insert(0, address)
@@ -139,14 +182,18 @@ class Mirrors:
         silence_seconds = time.monotonic() - self._heard_at
         return bool(self.useful) and silence_seconds < self._limits.patience_seconds
 
-    def _fetch_from(self, address: str, name: str, part: Path, sha256: str) -> bool:
+    def _fetch_from(self, address: str, name: str, part: Path, sha256: str, most: int) -> bool:
         """Whether the part file is the whole file now; if not, why is noted."""
         for _ in range(2):
             continued = part.exists() and part.stat().st_size > 0
             with part.open("ab") as file:
-                transfer = _Transfer(file, name, self._progress)
+                transfer = _Transfer(file, name, self._progress, self._limits, most)
                 try:
-                    transfer.run(urljoin(address, name), self._limits)
+                    transfer.run(urljoin(address, name))
+                except _Useless as error:
+                    file.truncate(0)
+                    self._fail(address, 0, str(error))
+                    return False
                 except OSError as error:
                     # A part that can't be continued may be whole.
                     if not (continued and transfer.status == _RANGE_NOT_SATISFIABLE):
@@ -155,7 +202,7 @@ class Mirrors:
                 finally:
                     if transfer.status in (200, 206) and file.tell() > transfer.offset:
                         self._heard_at = time.monotonic()
-            if _holds(part, sha256):
+            if _holds(part, sha256, most):
                 return True
             part.unlink()
             if not continued:
@@ -172,9 +219,9 @@ class Mirrors:
             self.useful.remove(address)
 
 
-def _holds(path: Path, sha256: str) -> bool:
+def _holds(path: Path, sha256: str, most: int) -> bool:
     try:
-        verified_content(path, sha256)
+        verified_content(path, sha256, most)
     except DataError:
         return False
     return True
@@ -190,5 +237,7 @@ def _reason(error: OSError, limits: Limits) -> str:
         return f"no byte within {limits.stall_seconds:g} s"
     if "timed out" in text:
         return f"no connection within {limits.connect_seconds:g} s"
+    if re.fullmatch(r"\d+ bytes came in \d+ s", text):
+        return text
     errno = re.search(r"\[Errno -?\d+\] ([^'\")]+)", text)
     return errno[1] if errno else "the connection broke off"

@@ -24,11 +24,19 @@ FILE_NAMES: Mapping[str, str] = {
 """Field of ``Arrays`` → name of the decompressed file, the same in all sets of MNIST's form."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_PIXELS = 28 * 28
+_HEADER_BYTES = 2**10
+"""More than IDX takes."""
 
 
 def missing_files(folder: Path) -> list[str]:
     """Names, with ``.gz``, of the files that ``folder`` holds neither gzipped nor decompressed."""
     return [f"{name}.gz" for name in FILE_NAMES.values() if _path(folder, name) is None]
+
+
+def most_bytes(entry: Entry) -> int:
+    """What no file of the dataset has more of, decompressed, nor what it was split of."""
+    return (entry.train_examples + entry.test_examples) * _PIXELS + _HEADER_BYTES
 
 
 def read_files(folder: Path, entry: Entry) -> Arrays:
@@ -49,7 +57,7 @@ def read_files(folder: Path, entry: Entry) -> Arrays:
     for field, name in FILE_NAMES.items():
         path = _path(folder, name)
         assert path is not None
-        content = verified_content(path, expected[field])
+        content = verified_content(path, expected[field], most_bytes(entry))
         arrays[field] = read_idx(content, 3 if field.endswith("images") else 1, str(path))
     return _split(Arrays(**arrays), entry) if entry.split_of else Arrays(**arrays)
 
@@ -61,18 +69,26 @@ def _split(whole: Arrays, entry: Entry) -> Arrays:
     return Arrays(images[train], labels[train], images[test], labels[test])
 
 
-def verified_content(path: Path, sha256: str) -> bytes:
+def verified_content(path: Path, sha256: str, most: int) -> bytes:
     """The decompressed bytes of ``path``, which have the SHA-256 ``sha256``.
 
+    No more than ``most`` bytes are read, whatever a few compressed ones would come to.
+
     Raises:
-        DataError: they have another, or the file can't be read or decompressed.
+        DataError: they have another, are more, or the file can't be read or decompressed.
     """
     try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
+        with path.open("rb") as file:
+            zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            file.seek(0)
+            content = (gzip.GzipFile(fileobj=file) if zipped else file).read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} can't be read: {error}: get the file anew") from None
+    if len(content) > most:
+        raise DataError(
+            f"{path} goes on after {most} bytes, decompressed, which is more than the dataset has: "
+            "get the file anew"
+        )
     got = hashlib.sha256(content).hexdigest()
     if got != sha256:
         raise DataError(

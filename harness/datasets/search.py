@@ -11,7 +11,7 @@ import msgspec
 from harness.datasets.arrays import digest_of_dataset
 from harness.datasets.catalogue import CATALOGUE, Entry, named_entry, read_catalogue
 from harness.datasets.download import Limits, Mirrors
-from harness.datasets.files import FILE_NAMES, missing_files, read_files
+from harness.datasets.files import FILE_NAMES, missing_files, most_bytes, read_files
 from harness.datasets.prepared import (
     cache_folder,
     discard,
@@ -167,7 +167,7 @@ class _Search:
         hashes = msgspec.structs.asdict(entry.files)
         try:
             for field, name in FILE_NAMES.items():
-                mirrors.fetch(f"{name}.gz", hashes[field], folder)
+                mirrors.fetch(f"{name}.gz", hashes[field], folder, most_bytes(entry))
         except DataError:
             self.reasons += [f"{address}: {why}" for address, why in mirrors.failures.items()]
             return None
@@ -190,7 +190,12 @@ def _user_folder(entry: Entry, data_dir: Path | None) -> Path | None:
     named = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     if not named:
         return None
-    folder = Path(named).expanduser().resolve()
+    try:
+        folder = Path(named).expanduser().resolve()
+    except RuntimeError:
+        raise DataError(
+            f"{named} begins with a home folder that there is none of: name the folder in full"
+        ) from None
     inner = (folder / name for name in (entry.name, entry.split_of) if name is not None)
     return next((one for one in inner if one.is_dir()), folder)
 

@@ -25,14 +25,16 @@ from harness.environments.interpreters import (
     no_interpreter_error,
     preferred_pythons,
 )
-from harness.environments.locks import held_lock, is_locked
+from harness.environments.locks import held_lock, hold_use, in_use_elsewhere, is_locked
 from harness.environments.records import (
     MARKER,
     EnvironmentInfo,
     Progress,
     SyncedEnvironment,
-    framework_version,
     no_progress,
+    put_back,
+    read_marker,
+    set_aside,
     size_bytes,
     written_marker,
 )
@@ -79,21 +81,30 @@ class Environments:
 
         Raises:
             UsageError: a line of the requirements file, or the version, can't be used.
-            WorkplaceError: no interpreter serves, pip failed, or the folder can't be written.
+            WorkplaceError: no interpreter serves, pip failed, the folder can't be written, or it
+                is broken and another run uses it.
         """
         choice = self._choice(implementation, device, version, loader)
         if choice is None:
             raise no_interpreter_error(implementation, others)
         if choice.existing is not None:
-            return choice.existing
-        assert choice.interpreter is not None
+            used = Path(choice.existing.folder)
+            hold_use(used)
+            if (used / MARKER).exists():  # else it was removed meanwhile
+                return choice.existing
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             folder = self._folder(choice.wanted)
             with held_lock(folder, progress, lambda: told_last(folder)):
                 # Another run may have made it while this one waited.
                 found = self._complete(choice.wanted)
-                return found or self._make(choice.wanted, choice.interpreter, progress)
+                if found is None:
+                    interpreter = choice.interpreter or find_interpreter(choice.wanted.python)
+                    if interpreter is None:
+                        raise no_interpreter_error(implementation, others)
+                    found = self._make(choice.wanted, interpreter, progress)
+                hold_use(Path(found.folder))
+                return found
         except OSError as error:
             raise WorkplaceError(
                 f"The environment of {implementation.name} could not be made in {self.root} "
@@ -121,7 +132,7 @@ class Environments:
         """The environment in the folder ``name`` is gone, with its log; returns the bytes freed.
 
         Raises:
-            WorkplaceError: there is none of that name, or another run is making it.
+            WorkplaceError: there is none of that name, or another run makes or uses it.
         """
         names = [folder.name for folder in self._folders()]
         if name not in names:
@@ -137,13 +148,27 @@ class Environments:
         try:
             with held_lock(folder, no_progress, lambda: ""):
                 freed_bytes = size_bytes(folder)
-                # First the marker: a removal that is cut off leaves nothing that looks complete.
-                (folder / MARKER).unlink(missing_ok=True)
-                shutil.rmtree(folder)
+                self._clear(folder)
                 log_path(folder).unlink(missing_ok=True)
         except OSError as error:
             raise WorkplaceError(f"{folder} can't be removed ({error}): do it by hand") from None
         return freed_bytes
+
+    def _clear(self, folder: Path) -> None:
+        """``folder`` is gone; the caller holds its lock.
+
+        Raises:
+            WorkplaceError: another run uses it; then it is as it was.
+        """
+        # First the marker: a removal that is cut off leaves nothing that looks complete, and who
+        # begins to use the folder now sees that it is no more to be used.
+        set_aside(folder)
+        if in_use_elsewhere(folder):
+            put_back(folder)
+            raise WorkplaceError(
+                f"{folder.name} is in use by another run: wait for that to end, or end it"
+            )
+        shutil.rmtree(folder)
 
     def _choice(
         self, implementation: Implementation, device: str, version: str | None, loader: bool = False
@@ -162,23 +187,37 @@ class Environments:
         return sorted(path for path in self.root.glob("*-*") if path.is_dir())
 
     def _folder(self, wanted: Wanted) -> Path:
-        return self.root / wanted.name
+        """Where it is or will be: under its own name, unless another's is made from the same."""
+        own = self.root / wanted.name
+        if not (own / MARKER).exists():
+            markers = [(folder, read_marker(folder)) for folder in self._folders()]
+            fit = [
+                (each, made.wanted) for each, made in markers if made and made.wanted.serves(wanted)
+            ]
+            # Of several, the one that was made for this framework.
+            fit.sort(key=lambda one: one[1].framework != wanted.framework)
+            return fit[0][0] if fit else own
+        return own
 
     def _complete(self, wanted: Wanted) -> SyncedEnvironment | None:
         folder = self._folder(wanted)
         seen = examined(folder)
         if seen.marker is None or seen.reason:
             return None
+        package = canonicalize_name(wanted.package)
+        if package not in seen.packages:
+            raise _lacks_package(wanted, folder)
         return SyncedEnvironment(
             folder=str(folder),
             python=str(python_of(folder)),
             record=Environment(
                 framework=wanted.framework,
-                key=wanted.key,
+                key=seen.marker.key,
                 python=seen.python,
-                version=framework_version(seen.marker, seen.packages),
+                version=seen.packages[package],
                 packages=seen.packages,
-                package=canonicalize_name(wanted.package),
+                moving=wanted.moving,
+                package=package,
                 asked_version=wanted.asked_version,
                 variant=wanted.variant,
             ),
@@ -192,7 +231,7 @@ class Environments:
         folder = self._folder(wanted)
         if folder.exists():
             progress(f"removing {folder.name}: {examined(folder).reason}")
-            shutil.rmtree(folder)
+            self._clear(folder)
         log_path(folder).unlink(missing_ok=True)  # who waits reads there what is being done
         progress(f"making {folder.name} with Python {interpreter.version}")
         try:
@@ -210,9 +249,13 @@ class Environments:
     def _finish(self, folder: Path, wanted: Wanted) -> None:
         installed = installed_packages(python_of(folder))
         if installed is None or canonicalize_name(wanted.package) not in installed.packages:
-            raise WorkplaceError(
-                f"The environment of {wanted.framework} has no {wanted.package} after pip's work, "
-                f"expected one from its requirements-{wanted.device}.txt: add it there, or mend "
-                f"`package` in impl.toml (pip's output: {log_path(folder)})"
-            )
+            raise _lacks_package(wanted, folder)
         written_marker(folder, wanted, installed.python, installed.packages, time.time())
+
+
+def _lacks_package(wanted: Wanted, folder: Path) -> WorkplaceError:
+    return WorkplaceError(
+        f"The environment of {wanted.framework} has no {wanted.package} after pip's work, "
+        f"expected one from its requirements-{wanted.device}.txt: add it there, or mend "
+        f"`package` in impl.toml (pip's output: {log_path(folder)})"
+    )

@@ -14,7 +14,7 @@ from harness.environments.interpreters import installed_packages
 from harness.environments.locks import is_locked
 from harness.environments.records import MARKER, EnvironmentInfo, Marker, read_marker, size_bytes
 from harness.environments.requirements import Wanted, wanted_environment
-from harness.errors import LevelfieldError
+from harness.errors import LevelfieldError, WorkplaceError
 from harness.spec.implementations import Implementation
 
 
@@ -48,12 +48,20 @@ def examined(folder: Path) -> Examined:
 
 def environment_info(folder: Path, known: Mapping[str, Implementation]) -> EnvironmentInfo:
     """What a listing shows of ``folder``; ``known`` implementations decide what is current."""
-    seen = examined(folder)
+    try:
+        seen = examined(folder)
+    except WorkplaceError as error:
+        seen = Examined(read_marker(folder), {}, reason=str(error))
     marker = seen.marker
     state: Literal["complete", "making", "broken"] = "broken" if seen.reason else "complete"
     if is_locked(folder):
         state = "making"
-    name = canonicalize_name(marker.wanted.package) if marker else ""
+    # As the definition has it today: a marker keeps what was right when it was made.
+    framework = known.get(marker.wanted.framework) if marker else None
+    name = ""
+    if marker:
+        today = framework.distribution(marker.wanted.device) if framework else None
+        name = canonicalize_name(today or marker.wanted.package)
     return EnvironmentInfo(
         name=folder.name,
         framework=folder.name.rsplit("-", 1)[0],
@@ -70,16 +78,19 @@ def environment_info(folder: Path, known: Mapping[str, Implementation]) -> Envir
 
 
 def _is_current(made: Wanted, known: Mapping[str, Implementation]) -> bool:
-    implementation = known.get(made.framework)
-    if implementation is None or made.python not in implementation.python:
-        return False
-    try:
-        today = [
-            wanted_environment(
-                implementation, made.device, made.python, made.asked_version, loader=loader
-            )
-            for loader in (False, True)
-        ]
-    except LevelfieldError:
-        return False
-    return made.key in {wanted.key for wanted in today}
+    """Whether one of ``known`` asks for it today: its maker, or another of equal requirements."""
+    written = msgspec.structs.replace(made, settled=())
+    for implementation in known.values():
+        if made.python not in implementation.python:
+            continue
+        version = made.asked_version if implementation.name == made.framework else None
+        for loader in (False, True):
+            try:
+                today = wanted_environment(
+                    implementation, made.device, made.python, version, loader=loader, settle=False
+                )
+            except LevelfieldError:
+                continue
+            if written.serves(today):
+                return True
+    return False

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.environments.interpreters import Interpreter
+from harness.environments.pip_settings import CHOICES, pip_settings, pip_variables
 from harness.environments.records import Progress
 from harness.environments.requirements import Wanted
 from harness.errors import WorkplaceError
@@ -28,8 +29,6 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """pip that ends when its standard input closes: killed with its parent, it can't go on writing
 into a folder that the next run is making anew."""
 _PIP_INSTALL = ("install", "--no-input", "--progress-bar", "off", "--disable-pip-version-check")
-_ELSEWHERE = frozenset({"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"})
-"""Settings that would put packages outside the environment."""
 _UNREACHABLE = re.compile(
     "Failed to establish a new connection|Temporary failure in name resolution|Connection refused"
     "|Network is unreachable|NewConnectionError|ConnectTimeoutError|ReadTimeoutError"
@@ -87,7 +86,7 @@ def install_requirements(folder: Path, wanted: Wanted, progress: Progress) -> No
         WorkplaceError: pip failed; the text holds its own last error.
     """
     path = folder / "requirements.txt"
-    path.write_text("".join(f"{line}\n" for line in wanted.requirements), encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in wanted.lines), encoding="utf-8")
     command = [str(python_of(folder)), "-I", "-c", _GUARDED_PIP, *_PIP_INSTALL, "-r", str(path)]
     lines: list[str] = []
     log = log_path(folder)
@@ -101,7 +100,11 @@ def install_requirements(folder: Path, wanted: Wanted, progress: Progress) -> No
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env={**_own_environ(os.environ), "TMPDIR": str(scratch)},
+        env={
+            **_own_environ(os.environ),
+            **pip_variables(pip_settings()),
+            "TMPDIR": str(scratch),
+        },
     )
     with stack, process, log.open("w", encoding="utf-8") as file:
         assert process.stdout is not None
@@ -153,7 +156,7 @@ def spelled_out(said: str, requirements: Sequence[str]) -> str:
 
 
 def _pip_error(wanted: Wanted, lines: Sequence[str], exit_code: int, log: Path) -> WorkplaceError:
-    said = spelled_out(last_pip_error(lines), wanted.requirements)
+    said = spelled_out(last_pip_error(lines), wanted.lines)
     if exit_code < 0:
         said = f"ended by signal {-exit_code}, the last line was: {said}"
     if "No space left on device" in said:
@@ -163,14 +166,21 @@ def _pip_error(wanted: Wanted, lines: Sequence[str], exit_code: int, log: Path) 
     elif wanted.asked_version:
         advice = (
             f"ask for a version of {wanted.package} that exists and suits Python {wanted.python} "
-            f"and the other lines of {wanted.framework}'s requirements-{wanted.device}.txt"
+            f"and the other lines of {_sources(wanted)}"
         )
     else:
-        advice = f"mend {wanted.framework}'s requirements-{wanted.device}.txt"
+        advice = f"mend {_sources(wanted)}"
     return WorkplaceError(
         f"The environment of {wanted.framework} could not be made: pip said "
         f"«{_one_line(said)}» (all of its output: {log}): {advice}, then try again"
     )
+
+
+def _sources(wanted: Wanted) -> str:
+    """All that says which packages come: any of it may be what is wrong."""
+    file = f"{wanted.framework}'s requirements-{wanted.device}.txt"
+    own = [f"{name} ({each.origin})" for name, each in pip_settings().items() if name in CHOICES]
+    return f"{file}, or pip's own settings here: {', '.join(own)}" if own else file
 
 
 def _is_unreachable(said: str, lines: Sequence[str]) -> bool:
@@ -182,15 +192,15 @@ def _is_unreachable(said: str, lines: Sequence[str]) -> bool:
 def _own_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ`` without what would put anything into, or take it out of, the environment.
 
-    pip keeps its own settings: the index, proxies and certificates are the user's.
+    virtualenv reads no file of settings; what pip follows is set beside this.
     """
     kept = "VIRTUALENV_OVERRIDE_APP_DATA"
-    return {
+    own = {
         name: value
         for name, value in environ.items()
-        if name == kept
-        or not (name.startswith(("PYTHON", "VIRTUALENV_", "__PYVENV")) or name in _ELSEWHERE)
+        if name == kept or not name.startswith(("PYTHON", "VIRTUALENV_", "__PYVENV", "PIP_"))
     }
+    return {**own, "VIRTUALENV_CONFIG_FILE": os.devnull}
 
 
 def _distribution(what: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import WorkplaceError
+from harness.paths import user_home
 from harness.spec.implementations import Implementation
 
 _PROBE = """
@@ -106,19 +107,37 @@ def prove(path: str) -> Interpreter | None:
     Names prove nothing: a version manager's shim may stand for no interpreter, or for another in
     the next folder.
     """
-    said = _said(path, _PROBE)
+    try:
+        said = _said(path, _PROBE)
+    except subprocess.TimeoutExpired:
+        return None
     if said is None or not said.get("usable"):
         return None
     return Interpreter(str(said["path"]), str(said["version"]))
 
 
 def installed_packages(python: Path) -> Installed | None:
-    """All that is installed beside ``python``; nothing if it doesn't run."""
-    said = _said(str(python), _PACKAGES_PROBE)
+    """All that is installed beside ``python``; nothing if it doesn't run.
+
+    Raises:
+        WorkplaceError: it runs, but did not answer: that says nothing about it.
+    """
+    try:
+        said = _said(str(python), _PACKAGES_PROBE)
+    except subprocess.TimeoutExpired:
+        raise WorkplaceError(
+            f"{python} did not answer within {_PROBE_SECONDS:g} s, expected its list of packages: "
+            "try again when this machine has less to do"
+        ) from None
     return None if said is None else msgspec.convert(said, Installed)
 
 
 def _said(path: str, program: str) -> dict[str, object] | None:
+    """The answer of ``program``; nothing if ``path`` does not run it.
+
+    Raises:
+        subprocess.TimeoutExpired: none came.
+    """
     # -I: neither PYTHON* variables nor the current folder may change the answer.
     command = [path, "-I", "-c", program]
     try:
@@ -126,7 +145,7 @@ def _said(path: str, program: str) -> dict[str, object] | None:
             command, capture_output=True, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL
         )
         answer = json.loads(done.stdout) if done.returncode == 0 else None
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+    except (OSError, ValueError):
         return None
     return answer if isinstance(answer, dict) else None
 
@@ -162,7 +181,7 @@ def _managed(prefix: str, environ: Mapping[str, str]) -> Iterator[str]:
 
     They are looked for by hand because virtualenv's own search ends at a shim that doesn't run.
     """
-    home = Path(environ.get("HOME", "~")).expanduser()
+    home = Path(environ.get("HOME") or user_home() or "/nonexistent")
     pyenv = Path(environ.get("PYENV_ROOT", home / ".pyenv")) / "versions"
     data = Path(environ.get("XDG_DATA_HOME", home / ".local" / "share"))
     uv = Path(environ.get("UV_PYTHON_INSTALL_DIR", data / "uv" / "python"))

@@ -1,17 +1,21 @@
-"""One run at a time makes or removes an environment."""
+"""One run at a time makes or removes an environment, and none while another one uses it."""
 
 from __future__ import annotations
 
+import atexit
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from harness.environments.records import Progress
 
 _WAITING_SECONDS = 15.0
 """How often a run that waits for another says so again."""
+_uses: dict[Path, BaseFileLock] = {}
+"""Folder → the lock by which this process says that it uses it."""
 
 
 @contextmanager
@@ -50,6 +54,42 @@ def is_locked(folder: Path) -> bool:
         return True
     except OSError:
         return False  # a cache that this user can't write: nobody makes anything for them there
+
+
+def hold_use(folder: Path) -> None:
+    """Nobody removes ``folder`` as long as this process lives.
+
+    Each user has a lock of its own, in a file beside the folder, which the system frees when the
+    process ends, however it does. Where no file can be written nobody can remove the folder.
+    """
+    if folder in _uses:
+        return
+    path = folder.with_name(f"{folder.name}.use-{uuid.uuid4().hex[:12]}")
+    lock = FileLock(path)
+    try:
+        # Whoever looks for users removes the file of a dead one, and may take this for one.
+        while not path.exists():
+            lock.release()
+            lock.acquire()
+    except OSError:
+        return
+    _uses[folder] = lock
+    atexit.register(path.unlink, missing_ok=True)
+
+
+def in_use_elsewhere(folder: Path) -> bool:
+    """Whether another process holds a use of ``folder``; what dead ones left is gone."""
+    own = _uses.get(folder)
+    found = False
+    for path in folder.parent.glob(f"{folder.name}.use-*"):
+        if own is not None and path == Path(own.lock_file):
+            continue
+        try:
+            with FileLock(path, timeout=0):
+                path.unlink(missing_ok=True)
+        except Timeout:
+            found = True
+    return found
 
 
 def _lock_path(folder: Path) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from packaging.utils import canonicalize_name
 
 from harness.environments.requirements import Wanted
 from harness.files import UnreadableFile, content_of, decoded, write_whole
@@ -21,6 +20,7 @@ Progress = Callable[[str], None]
 FORMAT_VERSION = 1
 MARKER = "levelfield.json"
 """Written into the folder last of all: an environment without it was never finished."""
+_SET_ASIDE = f"{MARKER}.removing"
 
 
 def no_progress(line: str) -> None:
@@ -102,9 +102,16 @@ def read_marker(folder: Path) -> Marker | None:
     return marker if belongs else None
 
 
-def framework_version(marker: Marker, packages: dict[str, str]) -> str:
-    """Version of the framework's own distribution among ``packages``."""
-    return packages[canonicalize_name(marker.wanted.package)]
+def set_aside(folder: Path) -> None:
+    """``folder`` looks unfinished to everybody, until ``put_back``."""
+    if (folder / MARKER).exists():
+        (folder / MARKER).replace(folder / _SET_ASIDE)
+
+
+def put_back(folder: Path) -> None:
+    """``folder`` has its marker again."""
+    if (folder / _SET_ASIDE).exists():
+        (folder / _SET_ASIDE).replace(folder / MARKER)
 
 
 def size_bytes(folder: Path) -> int:

@@ -11,8 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from harness.environments.moving import settled_line
+from harness.environments.pip_settings import deciding, pip_settings
 from harness.errors import UsageError, WorkplaceError
 from harness.spec.implementations import Implementation
+from harness.spec.tables import written_bytes
 
 _KEY_FORMAT = 1
 """Raised when environments are made in another way, so that old ones are not taken for new."""
@@ -35,6 +38,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """``major.minor``: a patch release of the base interpreter serves the same environment."""
     requirements: tuple[str, ...]
     """Lines for pip, without comments and blank lines."""
+    settled: tuple[str, ...] = ()
+    """The same lines with what they stand for today, where one of them may stand for something
+    else tomorrow (see ``moving``)."""
+    settings: tuple[str, ...] | None = None
+    """What pip's own settings say of the content; None: made when nobody asked them."""
     revision: str = ""
     """Of the implementation, where a run measures two; the environment may well be one."""
     asked_version: str | None = None
@@ -44,8 +52,27 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """12 hexadecimal digits: equal keys are equal environments."""
-        parts = (_KEY_FORMAT, self.framework, self.device, self.python, self.requirements)
+        parts: tuple[object, ...] = (_KEY_FORMAT, self.framework, self.device, self.python)
+        parts += (self.lines,)
+        if self.settings:
+            parts += (self.settings,)
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What pip is given."""
+        return self.settled or self.requirements
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """Those lines that lead to something else another day, as they are settled now."""
+        return tuple(line for line in self.settled if line not in self.requirements)
+
+    def serves(self, wanted: Wanted) -> bool:
+        """Whether what was made from this is what ``wanted`` asks for, whatever it is called."""
+        return (
+            (self.device, self.python, self.lines) == (wanted.device, wanted.python, wanted.lines)
+        ) and self.settings in (None, wanted.settings)
 
     @property
     def name(self) -> str:
@@ -67,16 +94,20 @@ def wanted_environment(
     version: str | None = None,
     *,
     loader: bool = False,
+    settle: bool = True,
 ) -> Wanted:
     """What today's requirements file asks for on ``device``, with ``version`` put into it.
 
     ``version``: the framework's, or a requirement of another package in place of the file's own.
 
     ``loader``: with what the framework's own data loader needs beside that, if anything.
+    ``settle``: with what moving requirements stand for now, which may have to be asked for on the
+    network.
 
     Raises:
         UsageError: a line of the file, or the version, can't be used.
-        WorkplaceError: the implementation has no requirements file for this device.
+        WorkplaceError: the implementation has no requirements file for this device; something that
+            it or pip's settings name can't be read, or does not answer.
     """
     lines = _read_lines(implementation, implementation.requirements(device), device)
     extra = implementation.loader_requirements(device)
@@ -84,12 +115,16 @@ def wanted_environment(
         lines += _read_lines(implementation, extra, device)
     if version is not None:
         lines = _asked_lines(lines, implementation, implementation.distribution(device), version)
+    source = f"{implementation.name}'s {implementation.requirements(device).name}"
+    settled = tuple(settled_line(line, source) for line in lines) if settle else lines
     return Wanted(
         framework=implementation.name,
         package=implementation.distribution(device),
         device=device.split(":")[0],
         python=python,
         requirements=lines,
+        settled=settled if settled != lines else (),
+        settings=deciding(pip_settings()),
         revision=implementation.variant,
         asked_version=version,
     )
@@ -144,13 +179,13 @@ def requirement_lines(text: str, source: str) -> tuple[str, ...]:
 
 def _read_lines(implementation: Implementation, path: Path, device: str) -> tuple[str, ...]:
     try:
-        return requirement_lines(path.read_text(encoding="utf-8"), str(path))
+        return requirement_lines(written_bytes(path).decode(), str(path))
     except FileNotFoundError:
         raise WorkplaceError(
             f"{implementation.name} has no {path.name} in {path.parent}, so it can't run on "
             f"{device}: write that file, or choose another --device"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise WorkplaceError(f"{path} can't be read ({error}): mend that file") from None
 
 

@@ -16,6 +16,7 @@ from harness.report.outcomes import (
     points_gained,
 )
 from harness.spec.events import Manifest
+from harness.spec.gates import GateTerms
 from harness.texts import (
     annotation,
     markdown_code,
@@ -26,6 +27,8 @@ from harness.texts import (
 
 LONGEST_TABLE, LONGEST_NOTES, LONGEST_TERMS = 25_000, 15_000, 3_000
 """Letters of each part: GitHub takes 65,536 in a comment."""
+_SAID_IN_ROW = ("failed", "not_compared")
+"""Outcomes whose reason stands beside them in the table."""
 
 
 def gate_header() -> tuple[str, ...]:
@@ -34,11 +37,11 @@ def gate_header() -> tuple[str, ...]:
 
 
 def gate_rows(found: GateJudgement, titles: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """One row a cell."""
-    return [
+    """One row a cell, then one for each thing that there is no cell of, with the reason."""
+    compared = [
         (
             _name(cell, titles),
-            SPEEDS[cell.speed],
+            _speed_in_words(cell),
             change_of_time(cell.slowdown),
             _bounds_in_words(cell),
             NOTHING if cell.noise_floor is None else bounds(cell.noise_floor),
@@ -47,12 +50,25 @@ def gate_rows(found: GateJudgement, titles: Mapping[str, str]) -> list[tuple[str
         )
         for cell in found.cells
     ]
+    nothing = (NOTHING,) * (len(gate_header()) - 2)
+    return compared + [
+        (titles.get(each.what, each.what), f"left out: {each.reason}", *nothing)
+        for each in found.left_out
+    ]
 
 
 def conclusion(found: GateJudgement) -> str:
     """One sentence."""
-    against = found.base + (f" ({found.commit[:12]})" if found.commit else "")
-    return f"{CONCLUSIONS[found.exit_code]}, against {against}"
+    return f"{CONCLUSIONS[found.exit_code]}, against {base_in_words(found)}"
+
+
+def base_in_words(gate: GateJudgement | GateTerms) -> str:
+    """What was named, which commit that is, and which one was measured in its place."""
+    named = gate.tip or gate.commit
+    words = f"{gate.base} ({named[:12]})" if named else gate.base
+    if gate.commit is None or gate.commit == named:
+        return words
+    return f"{gate.commit[:12]}, the merge base with {words}"
 
 
 def markdown(found: GateJudgement, manifest: Manifest) -> str:
@@ -93,15 +109,17 @@ def markdown(found: GateJudgement, manifest: Manifest) -> str:
 
 
 def sentences(found: GateJudgement) -> list[str]:
-    """What needs more than a word, cell by cell."""
+    """Which commits were measured, and what needs more than a word, cell by cell."""
     lines = []
+    if found.commit:
+        head = found.head or "not in a git checkout"
+        lines.append(f"Base: {base_in_words(found)}. Head: {head}.")
     for cell in found.cells:
-        if cell.detail:
+        if cell.detail and cell.speed not in _SAID_IN_ROW:
             lines.append(f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}")
         if cell.accuracy == "too_noisy":
             lines.append(f"{cell.series}: accuracy too noisy: {_unseen_loss(cell)}")
         lines += [f"{cell.series}: {each}" for each in cell.confounders]
-    lines += [f"{each.what}: left out: {each.reason}" for each in found.left_out]
     return lines
 
 
@@ -111,9 +129,11 @@ def github_annotations(found: GateJudgement) -> Iterator[str]:
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
     for cell in found.cells:
-        for kind, what, text in _problems(cell):
+        for kind, what, text in _problems(cell, found.strict):
             level = "error" if kind == "failure" else "warning"
             yield annotation(level, f"levelfield: {what}", text)
+    for each in found.left_out:
+        yield annotation("warning", "levelfield: left out", f"{each.what}: {each.reason}")
 
 
 def junit(found: GateJudgement) -> bytes:
@@ -121,7 +141,9 @@ def junit(found: GateJudgement) -> bytes:
     suite = ET.Element("testsuite", name="levelfield gate")
     totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for cell in found.cells:
-        problems = {what.split()[0]: (kind, text) for kind, what, text in _problems(cell)}
+        problems = {
+            what.split()[0]: (kind, text) for kind, what, text in _problems(cell, found.strict)
+        }
         for name in ("speed", "accuracy", "parity"):
             case = _testcase(suite, cell.series, name)
             totals["tests"] += 1
@@ -133,9 +155,10 @@ def junit(found: GateJudgement) -> bytes:
             ET.SubElement(case, tag, message=xml_text(text))
     for each in found.left_out:
         case = _testcase(suite, each.what, "left out")
-        ET.SubElement(case, "skipped", message=xml_text(each.reason))
+        tag = "error" if found.strict else "skipped"
+        ET.SubElement(case, tag, message=xml_text(each.reason))
         totals["tests"] += 1
-        totals["skipped"] += 1
+        totals["errors" if found.strict else "skipped"] += 1
     for key, value in totals.items():
         suite.set(key, str(value))
     ET.indent(suite)
@@ -143,7 +166,7 @@ def junit(found: GateJudgement) -> bytes:
     return body + b"\n"
 
 
-def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
+def _problems(cell: GatedCell, strict: bool) -> Iterator[tuple[str, str, str]]:
     """(JUnit's kind, what, text): ``failure`` fails a gate, ``error`` leaves it unsure."""
     bounds_in_words = _bounds_in_words(cell)
     if cell.speed == "slower":
@@ -152,7 +175,8 @@ def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
     elif cell.speed in ("too_noisy", "failed"):
         yield "error", f"speed {SPEEDS[cell.speed]}", f"{cell.series}: {cell.detail}"
     elif cell.speed == "not_compared":
-        yield "skipped", "speed not compared", f"{cell.series}: {cell.detail}"
+        kind = "error" if strict else "skipped"
+        yield kind, "speed not compared", f"{cell.series}: {cell.detail}"
     if cell.accuracy == "lower":
         yield "failure", "accuracy lost", f"{cell.series}: {_accuracy_in_words(cell)}"
     elif cell.accuracy == "too_noisy":
@@ -163,6 +187,11 @@ def _problems(cell: GatedCell) -> Iterator[tuple[str, str, str]]:
         yield "failure", "parity lost", f"{cell.series}: {cell.detail or 'see the report'}"
     elif cell.parity == "not_run":
         yield "error", "parity not run", f"{cell.series}: {cell.detail or 'see the report'}"
+
+
+def _speed_in_words(cell: GatedCell) -> str:
+    word = SPEEDS[cell.speed]
+    return f"{word}: {cell.detail}" if cell.detail and cell.speed in _SAID_IN_ROW else word
 
 
 def _name(cell: GatedCell, titles: Mapping[str, str]) -> str:

@@ -23,7 +23,7 @@ PARITIES: dict[Parity, str] = {"proved": "proved", "lost": "lost", "not_run": "n
 CONCLUSIONS = {
     0: "No regression",
     1: "Regression",
-    2: "A cell failed, or there was nothing to compare",
+    2: "A cell failed, or was not compared",
     3: "Parity is lost",
     4: "Too noisy to judge",
 }

@@ -10,10 +10,10 @@ from typing import Annotated
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import UnreadableFile, clause, table_of
+from harness.files import clause
 from harness.spec.bounds import Positive, Threshold
 from harness.spec.cells import Cell
-from harness.spec.tables import record, section
+from harness.spec.tables import record, section, written_table
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,11 @@ class GateTerms(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     """What the user named: a git revision, or a framework in another version."""
     commit: str | None = None
-    """The revision's commit."""
+    """The commit that is measured: the merge base of the revision and HEAD, or the revision's."""
+    tip: str | None = None
+    """The commit that the revision names; unknown in runs of before the merge base was taken."""
+    strict: bool = False
+    """Whether what could not be compared fails the gate."""
     impl_dirs: tuple[str, ...] = ()
     """Folders with the user's implementations, below their repository's top; none: our own."""
     alpha: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.01
@@ -80,15 +84,26 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """None: 10 for one cell, 20 for several."""
     seeds: int | None = None
     """Of the long trials, which accuracy is judged by; none: the suite's."""
+    strict: bool = False
+    """Whether what could not be compared fails the gate."""
     cells: dict[str, dict[str, float]] = {}
     """Pattern → those of the thresholds that are its cells' own."""
 
-    def terms(self, base: str, commit: str | None, impl_dirs: tuple[str, ...]) -> GateTerms:
+    def terms(
+        self,
+        base: str,
+        commit: str | None,
+        impl_dirs: tuple[str, ...],
+        *,
+        tip: str | None = None,
+    ) -> GateTerms:
         """Those of one gate."""
         usual = {name: getattr(self, name) for name in Thresholds.__struct_fields__}
         return GateTerms(
             base=base,
             commit=commit,
+            tip=tip,
+            strict=self.strict,
             impl_dirs=impl_dirs,
             alpha=self.alpha,
             thresholds=record(usual, Thresholds),
@@ -106,11 +121,9 @@ def read_gate_settings(folder: Path) -> GateSettings:
     """
     path = folder / "pyproject.toml"
     try:
-        table = section(table_of(path), "tool", "levelfield", "gate")
+        table = section(written_table(path), "tool", "levelfield", "gate")
     except FileNotFoundError:
         return GateSettings()
-    except UnreadableFile as error:
-        raise UsageError(f"{path} can't be read ({error}): mend it") from None
     where = f"{path}, [tool.levelfield.gate]"
     try:
         settings = record(table, GateSettings)

@@ -8,19 +8,35 @@ from typing import Annotated, Literal
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import UnreadableFile, clause, table_of
-from harness.spec.bounds import Positive
+from harness.files import UnreadableFile, clause
 from harness.spec.cells import Input
 from harness.spec.matched import refusal
-from harness.spec.tables import record
+from harness.spec.tables import record, written_table
 from impls.adapter import AdamFormula, MomentumFormula, VarianceFormula
 
-CudaVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d+$")]
-DriverVersion = Annotated[str, msgspec.Meta(pattern=r"^\d+(\.\d+)*$")]
-ComputeCapability = Annotated[str, msgspec.Meta(pattern=r"^\d+\.\d$")]
+CudaVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$(?!\n)")]
+DriverVersion = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}$(?!\n)")]
+ComputeCapability = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,3}\.[0-9]$(?!\n)")]
 """``major.minor``, as NVIDIA numbers its GPUs' instruction sets."""
 Float64Tolerance = Annotated[float, msgspec.Meta(gt=0, le=1e-6)]
 """Above this a float64 proof would show no more than float32 does."""
+Python = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}$(?!\n)")]
+"""``major.minor``."""
+Distribution = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$(?!\n)", max_length=100)
+]
+"""A distribution's name: https://packaging.python.org/specifications/name-normalization/"""
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$(?!\n)", max_length=100)]
+"""Part of a cell's id, of paths and of what ``-f`` and ``--mode`` take."""
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)", max_length=500)]
+"""One line for readers."""
+Title = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", max_length=80)]
+MemoryMib = Annotated[int, msgspec.Meta(ge=1, le=2**20)]
+"""Up to 1 TiB."""
+Variables = dict[
+    Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", max_length=100)],
+    Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)", max_length=10_000)],
+]
 NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
 """Fields that follow from where the file is, or from what a command asks for."""
 
@@ -28,13 +44,13 @@ NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
 class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
     """``[gpu]`` in ``impl.toml``: what the build in ``requirements-gpu.txt`` asks of a GPU."""
 
-    package: str | None = None
+    package: Distribution | None = None
     """The distribution whose version is the framework's, where it is another than on the CPU."""
     cuda: CudaVersion
     """The CUDA toolkit that it was built with."""
     least_driver: DriverVersion
     """The oldest NVIDIA driver that runs it."""
-    machine_code: tuple[ComputeCapability, ...]
+    machine_code: Annotated[tuple[ComputeCapability, ...], msgspec.Meta(min_length=1)]
     """Compute capabilities that it holds machine code for; each serves the same major version's
     later minor ones too.
     https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#binary-compatibility"""
@@ -42,11 +58,11 @@ class GpuLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The newest that it holds PTX for, which the driver compiles for any later one."""
     least_compute_capability: ComputeCapability | None = None
     """Where a library that it needs asks for more than its own code."""
-    memory_mib: Positive
+    memory_mib: MemoryMib
     """Peak device memory of a LeNet worker, CUDA's own share included."""
     variance_formula: VarianceFormula | None = None
     """Which variance moves BatchNorm's running variance, where it is another than on the CPU."""
-    environment: dict[str, str] = {}
+    environment: Variables = {}
     """Environment variables that its workers need on a GPU, beside those of every worker."""
     default_mode: str | None = None
     """The mode that is measured on a GPU where nobody asks for another; none: as on the CPU."""
@@ -80,12 +96,12 @@ class Float64(msgspec.Struct, frozen=True, kw_only=True):
 class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """One folder under ``impls/``, or under a folder that the user named."""
 
-    name: str
+    name: Name
     """The folder's name."""
     folder: str
-    title: str
+    title: Title
     """The framework's own spelling, for readers."""
-    package: str
+    package: Distribution
     """The distribution whose version is the framework's version."""
     variant: str = ""
     """As ``Cell.variant``, where a run measures two revisions of one implementation."""
@@ -95,11 +111,11 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """A program that is measured in place of the adapter, see ``execution/script.py``."""
     role: Literal["framework", "oracle"] = "framework"
     """An ``oracle`` is what the others are held against; it is never ranked."""
-    python: tuple[str, ...]
+    python: Annotated[tuple[Python, ...], msgspec.Meta(min_length=1)]
     """Python versions (``major.minor``) that it runs on, the best first."""
-    default_mode: str
+    default_mode: Name
     """The mode that is measured where nobody asks for another."""
-    modes: dict[str, str]
+    modes: Annotated[dict[Name, Text], msgspec.Meta(min_length=1)]
     """Mode → what that means in this framework, in a few words."""
     adam_formula: AdamFormula = "epsilon"
     """Where ε stands in its Adam (see ``impls/adapter.py``): its parity is proven against this.
@@ -109,11 +125,13 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """Which variance moves its BatchNorm's running variance."""
     float64: Float64 | None = None
     """None: it computes in float32 alone."""
-    inputs: tuple[Input, ...] = ("resident",)
+    inputs: Annotated[tuple[Input, ...], msgspec.Meta(min_length=1)] = ("resident",)
     """``loader``: its adapter is a ``LoadingAdapter``."""
-    memory_mib: Positive
+    loader_processes: bool = False
+    """Whether its loader's workers are processes, which hand batches over in shared memory."""
+    memory_mib: MemoryMib
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
-    environment: dict[str, str] = {}
+    environment: Variables = {}
     """Environment variables that its workers need, beside the harness's allow-list; ``{threads}``
     in a value becomes the cell's number of threads. What is matched can't be set here: see
     ``matched``."""
@@ -170,7 +188,7 @@ def read_implementation(folder: Path) -> Implementation:
     """
     path = folder / "impl.toml"
     try:
-        table = table_of(path)
+        table = written_table(path)
         for field in NOT_IN_FILES:
             if field in table:
                 raise ValueError(f"Object contains unknown field `{field}`")

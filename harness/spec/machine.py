@@ -58,6 +58,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Version of the framework's own distribution."""
     packages: dict[str, str]
     """Distribution → version, of everything installed."""
+    moving: tuple[str, ...] = ()
+    """Requirements that may lead to something else another day (a branch, a file), with the commit
+    or digest of what they led to."""
     package: str = ""
     """The distribution whose version is the framework's."""
     asked_version: str | None = None

@@ -11,8 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from harness.errors import UsageError
-from harness.files import UnreadableFile, table_of
-from harness.spec.tables import record, section
+from harness.spec.tables import record, section, written_table
 
 Field = Literal["min", "max", "mean", "median", "stddev", "iqr"]
 FIELDS: tuple[Field, ...] = get_args(Field)
@@ -96,14 +95,12 @@ def read_micro_limits(folder: Path, given: Sequence[str]) -> MicroLimits:
     path = folder / "pyproject.toml"
     asked = tuple(parse_limit(text) for text in given)
     try:
-        table = section(table_of(path), "tool", "levelfield", "micro")
+        table = written_table(path)
     except FileNotFoundError:
         return MicroLimits(usual=asked)
-    except UnreadableFile as error:
-        raise UsageError(f"{path} can't be read ({error}): mend it") from None
     place = f"{path}, [tool.levelfield.micro]"
     try:
-        settings = record(table, _Settings)
+        settings = record(section(table, "tool", "levelfield", "micro"), _Settings)
     except msgspec.ValidationError as error:
         raise UsageError(f"{place}: {error}: mend that setting") from None
     usual = asked or tuple(parse_limit(text, f"{place}: fail") for text in settings.fail)

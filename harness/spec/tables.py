@@ -7,11 +7,46 @@ run that a later version wrote is to stay readable.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from harness.errors import UsageError
+from harness.files import UnreadableFile, content_of, decoding
+
 R = TypeVar("R")
+_MOST_BYTES = 2**20
+"""Of a file that people write by hand."""
+
+
+def written_bytes(path: Path) -> bytes:
+    """What the file holds that a user wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it can't be read, or is no file that people write by hand.
+    """
+    try:
+        return content_of(path, _MOST_BYTES)
+    except UnreadableFile as error:
+        raise UsageError(f"{path} can't be read ({error}): mend it") from None
+
+
+def written_table(path: Path) -> dict[str, Any]:
+    """The TOML table in the file that a user wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it can't be read, or holds no TOML.
+    """
+    content = written_bytes(path)
+    try:
+        with decoding():
+            table: dict[str, Any] = msgspec.toml.decode(content)
+            return table
+    except UnreadableFile as error:
+        raise UsageError(f"{path} can't be read ({error}): mend it") from None
 
 
 def section(table: Any, *names: str) -> Any:

@@ -8,13 +8,16 @@ import msgspec
 import pytest
 
 from harness.analysis.baselines import (
+    NO_CONDITIONS,
     Difference,
     differences,
     extended,
     nearest,
     run_cells,
 )
+from harness.analysis.builds import confounders
 from harness.analysis.controlled import controlled_rates
+from harness.environments.variables import VARIABLES
 from harness.spec.baselines import Baseline, BaselineCell
 from harness.spec.events import AnyEvent, Manifest, Run
 from harness.spec.machine import Environment, Machine
@@ -64,6 +67,33 @@ def test_each_cell_is_kept_with_its_raw_rate_and_the_control_of_its_blocks():
     assert [msgspec.structs.astuple(each) for each in value.accuracies] == [
         (40, 2, 0.8), (41, 2, 0.9),
     ]  # fmt: skip
+
+
+def test_every_variable_that_is_handed_on_is_a_condition_only_where_it_is_computed_with():
+    handed_on = {one.name for one in VARIABLES if one.value is None}
+    assert handed_on - NO_CONDITIONS == {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"}
+
+
+def test_another_job_s_places_and_user_are_no_difference():
+    """Not in new files, nor in those that still have them."""
+    old = entries(run())[0].conditions | {"variable TMPDIR": "/tmp/1", "variable TZ": "UTC"}
+    variables = {"TMPDIR": "/tmp/2", "USER": "b", "TZ": "CET", "OMP_NUM_THREADS": "2"}
+    new = run(worker_environment={cell("alpha").id: variables})
+    assert differences(entries(new)[0].conditions, old) == ()
+    more = run(worker_environment={cell("alpha").id: {**variables, "OPENBLAS_CORETYPE": "X"}})
+    [found] = differences(entries(more)[0].conditions, old)
+    assert found.field == "variable OPENBLAS_CORETYPE"
+
+
+def test_what_a_branch_led_to_is_a_condition():
+    of = run()
+    alpha, beta = of.manifest.environments
+    moved = msgspec.structs.replace(alpha, moving=("lib @ git+https://h/lib@1a2b",))
+    other = entries(run(environments=(moved, beta)))[0].conditions
+    [found] = differences(other, entries(of)[0].conditions)
+    assert (found.field, found.expected) == ("moving requirements", "none")
+    [clause] = confounders(moved, alpha)
+    assert clause == "the requirements lead to something else: lib"
 
 
 def test_conditions_say_what_a_rate_depends_on_and_no_places():

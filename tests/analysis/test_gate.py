@@ -142,6 +142,21 @@ def test_what_was_left_out_is_in_the_answer():
     ]
 
 
+STRICT = GateTerms(base="main", strict=True)
+
+
+@pytest.mark.parametrize("terms, code", [(GateTerms(base="main"), 0), (STRICT, 2)])
+def test_a_strict_gate_fails_for_what_it_could_not_compare(terms, code):
+    run = gated(terms=terms)
+    assert gate(run).exit_code == 0
+    skip = Skip(at=0.0, what="gamma", reason="main does not have it")
+    left_out = gate(Run(manifest=run.manifest, events=[*run.events, skip]))
+    assert (left_out.exit_code, left_out.strict) == (code, terms.strict)
+    # A regression says more than that something else is missing.
+    slower = gated(0.2, terms=terms)
+    assert gate(Run(manifest=slower.manifest, events=[*slower.events, skip])).exit_code == 1
+
+
 def test_too_few_blocks_are_too_little():
     cell, code = only(gated(0.2, blocks=4))
     assert (cell.speed, code) == ("too_noisy", 4)

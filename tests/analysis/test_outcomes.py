@@ -28,3 +28,10 @@ class One(NamedTuple):
 def test_the_worst_that_was_found_decides(cells, strict, warned):
     assert exit_code(cells) == strict
     assert exit_code(cells, strict=False) == warned
+
+
+def test_what_is_missing_counts_as_failed():
+    assert exit_code([One()], incomplete=True) == 2
+    assert exit_code([One("too_noisy")], incomplete=True) == 2
+    assert exit_code([One("slower")], incomplete=True) == 1
+    assert exit_code([One("not_compared", parity="lost")], incomplete=True) == 3

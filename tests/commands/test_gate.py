@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.commands.catalogue import read_catalogue
+from harness.commands.gate import Comparison, revisions
+from harness.commands.revisions import settings_folder
+from harness.report.gate import base_in_words
+from harness.spec.gates import GateSettings, read_gate_settings
+from harness.spec.selection import FrameworkChoice, Selection
+
 from .conftest import IMPLEMENTATIONS
-from .test_revisions import git
+from .test_revisions import committed, git
 
 SUBSET = ("--dataset", "fashion-mnist-20k", "--epochs", "1", "--blocks", "5")
 
@@ -39,6 +46,8 @@ def test_a_head_that_is_wrong_ends_with_3_and_says_so_everywhere(levelfield, rep
     assert failed == ["parity"]
     table = (repository / "reports" / "latest" / "gate.md").read_text()
     assert table.startswith("### Parity is lost, against main (")
+    commit = git(repository, "rev-parse", "HEAD")[:12]
+    assert f"- Base: main ({commit}). Head: {commit}." in table
     # Nothing is left behind in the user's repository.
     assert git(repository, "status", "--porcelain") == "?? out/"
 
@@ -62,13 +71,80 @@ def test_what_one_side_lacks_is_left_out_and_said(levelfield, repository):
     gate = ("gate", "--base", "main", "--impl-dir", "mine")
     done = levelfield(*gate, "-f", "plain_numpy", *SUBSET)
     assert done.returncode == 2
-    assert "Nothing to compare: the work tree has plain_numpy, quick, main has quick" in done.stderr
+    assert "Nothing to compare: the work tree has plain_numpy, quick, " in done.stderr
+    assert " of main has quick (plain_numpy: the base, " in done.stderr
+
+
+def test_a_branch_is_held_against_where_it_left_the_base(repository, monkeypatch):
+    parted = git(repository, "rev-parse", "HEAD")
+    git(repository, "switch", "-q", "-c", "topic")
+    (repository / "mine" / "quick" / "topic").write_text("")
+    committed(repository)
+    git(repository, "switch", "-q", "main")
+    (repository / "mine" / "quick" / "faster").write_text("")
+    tip = committed(repository)
+    git(repository, "switch", "-q", "topic")
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(repository.parent / "cache"))
+
+    found = compared("main", "quick")
+    assert (found.terms.base, found.terms.commit, found.terms.tip) == ("main", parted, tip)
+    [base, _] = found.pairs
+    assert not (Path(base.implementation.folder) / "faster").exists()
+    assert base_in_words(found.terms) == f"{parted[:12]}, the merge base with main ({tip[:12]})"
+
+    exact = compared("main", "quick", exact=True)
+    assert (exact.terms.commit, exact.terms.tip) == (tip, tip)
+    assert (Path(exact.pairs[0].implementation.folder) / "faster").exists()
+    assert base_in_words(exact.terms) == f"main ({tip[:12]})"
+
+
+def test_each_that_is_left_out_has_its_reason(repository, monkeypatch):
+    definition = repository / "mine" / "plain_numpy" / "impl.toml"
+    good = definition.read_text()
+    definition.write_text("python = 1\n")
+    shutil.copytree(repository / "mine" / "quick", repository / "mine" / "renamed")
+    committed(repository)
+    definition.write_text(good)
+    (repository / "mine" / "renamed").rename(repository / "mine" / "anew")
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(repository.parent / "cache"))
+    found = compared("main")
+    reasons = {each.what: each.reason for each in found.left_out}
+    assert set(reasons) == {"plain_numpy", "anew", "renamed"}
+    commit = git(repository, "rev-parse", "HEAD")[:12]
+    assert f"can't be read: {commit}:mine/plain_numpy/impl.toml: " in reasons["plain_numpy"]
+    assert reasons["anew"] == f"the base, {commit}, does not have it"
+    assert "does not have it any more" in reasons["renamed"]
+    assert [choice.implementation.name for choice in found.pairs] == ["quick", "quick"]
+    # What was not asked for is not missed.
+    assert compared("main", "quick").left_out == ()
+
+
+def test_the_setting_makes_a_gate_strict(repository, monkeypatch):
+    settings = "[tool.levelfield.gate]\nstrict = true\n"
+    (repository / "pyproject.toml").write_text(settings)
+    monkeypatch.chdir(repository / "mine")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert read_gate_settings(settings_folder()).terms("main", None, ()).strict
+
+
+def compared(base: str, *frameworks: str, exact: bool = False) -> Comparison:
+    """What a gate of ``mine`` would put side by side."""
+    selection = Selection(frameworks=tuple(map(FrameworkChoice, frameworks)), impl_dirs=("mine",))
+    catalogue = read_catalogue(selection.impl_dirs)
+    return revisions(catalogue, selection, base, GateSettings(), exact=exact)
 
 
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("gate",), "Neither of --base and --base-framework given"),
+        (("gate",), "No base given, expected one of --base, --base-exact, --base-framework"),
+        (("gate", "--base", "main", "--base-exact", "main"), "--base and --base-exact given"),
+        (
+            ("gate", "--base-exact", "gone", "--impl-dir", "mine"),
+            "--base-exact is 'gone', expected a revision",
+        ),
         (("gate", "--base", "main"), "name your own implementations with --impl-dir"),
         (("gate", "--base", "gone", "--impl-dir", "mine"), "--base is 'gone', expected a revision"),
         (("gate", "--base", "main", "--blocks", "3"), "--blocks is 3, expected 5 or more"),

@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 
 
 class Fault(NamedTuple):
-    kind: Literal["status", "truncate", "stall", "corrupt"]
+    kind: Literal["status", "truncate", "stall", "corrupt", "endless", "drip", "range", "length"]
     value: int
-    """The status; or how many bytes of the answer's body are sent; or which byte is wrong."""
+    """The status; or how many bytes of the answer's body are sent; or which byte is wrong; or how
+    many bytes come a second, without end; or where the bytes are said to begin."""
 
 
 class Mirror:
@@ -25,6 +26,8 @@ class Mirror:
         """File → faults of its coming requests, one each; then it is served well."""
         self.requests: list[tuple[str, str | None]] = []
         """File and ``Range`` header of each."""
+        self.poured = 0
+        """Bytes of answers without end that were sent."""
         self.open = threading.Event()
         """No request is answered before it is set."""
         self.open.set()
@@ -68,6 +71,9 @@ class Mirror:
         if fault is not None and fault.kind == "status":
             request.send_error(fault.value)
             return
+        if fault is not None and fault.kind in ("endless", "drip"):
+            self._pour(request, fault)
+            return
         if name not in self.files:
             request.send_error(404)
             return
@@ -80,9 +86,16 @@ class Mirror:
         body = bytearray(content[offset:])
         if fault is not None and fault.kind == "corrupt":
             body[fault.value] ^= 0xFF
-        request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(body)))
-        if start:
+        lies = fault is not None and fault.kind == "range"
+        request.send_response(206 if start or lies else 200)
+        if fault is not None and fault.kind == "length":
+            request.send_header("Content-Length", "many")
+        else:
+            request.send_header("Content-Length", str(len(body)))
+        if fault is not None and lies:
+            last = fault.value + len(body) - 1
+            request.send_header("Content-Range", f"bytes {fault.value}-{last}/{last + 1}")
+        elif start:
             request.send_header(
                 "Content-Range", f"bytes {offset}-{len(content) - 1}/{len(content)}"
             )
@@ -95,6 +108,18 @@ class Mirror:
         if fault is not None and fault.kind == "stall":
             request.wfile.flush()
             self.closing.wait()
+
+    def _pour(self, request: BaseHTTPRequestHandler, fault: Fault) -> None:
+        """Bytes that never end, all at once or ``fault.value`` each second."""
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while not self.closing.wait(0.05 if fault.kind == "drip" else 0):
+                size = 2**16 if fault.kind == "endless" else max(1, fault.value // 20)
+                request.wfile.write(bytes(size))
+                self.poured += size
+        except OSError:  # The client gave up.
+            return
 
 
 MakeMirror = Callable[..., Mirror]

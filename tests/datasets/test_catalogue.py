@@ -34,6 +34,7 @@ def test_every_entry_can_be_had_and_every_stand_in_is_embedded(entry) -> None:  
     assert entry.embedded is not None or entry.mirrors
     assert entry.fallback is None or CATALOGUE[entry.fallback].embedded is not None
     assert all(mirror.endswith("/") for mirror in entry.mirrors)
+    assert all(mirror.startswith("https://") for mirror in entry.mirrors)
 
 
 def test_the_embedded_subset_is_what_it_says() -> None:

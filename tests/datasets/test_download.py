@@ -7,6 +7,7 @@ import pytest
 
 from harness.datasets.catalogue import Entry, read_catalogue
 from harness.datasets.download import Limits, Mirrors
+from harness.datasets.files import most_bytes
 from harness.errors import DataError
 from tests.datasets.listener import Listener
 from tests.datasets.loopback_mirror import Fault, MakeMirror
@@ -30,7 +31,7 @@ class Fetch:
 
     def __call__(self, *addresses: str) -> Mirrors:
         mirrors = Mirrors(addresses, self.limits, self.listener)
-        mirrors.fetch(NAME, self.entry.files.train_images, self.folder)
+        mirrors.fetch(NAME, self.entry.files.train_images, self.folder, most_bytes(self.entry))
         assert [path.name for path in self.folder.iterdir()] == [NAME]
         return mirrors
 
@@ -199,7 +200,7 @@ def test_patience_ends_when_nothing_comes(
     listener = Listener()
     with pytest.raises(DataError, match=r"no byte within 0\.2 s"):
         Mirrors([silent.address, other.address], limits, listener).fetch(
-            NAME, entry.files.train_images, tmp_path
+            NAME, entry.files.train_images, tmp_path, most_bytes(entry)
         )
     assert other.requests == []
 
@@ -208,7 +209,52 @@ def test_an_answer_without_end_in_sight_is_a_failure_not_a_file(
     fetch: Fetch, datasets: SmallDatasets, make_mirror: MakeMirror
 ) -> None:
     mirror = make_mirror(datasets.files)
-    mirror.faults[NAME] = [Fault("truncate", CUT_BYTES)] * 99
+    mirror.faults[NAME] = [Fault("truncate", CUT_BYTES // 2)] * 99
     with pytest.raises(DataError, match="the connection broke off"):
         fetch(mirror.address)
     assert not (fetch.folder / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Fault("endless", 0), "it sent more than the file has"),
+        (Fault("range", 10**9), "it answered with other bytes than it was asked for"),
+        (Fault("range", 10**40), "it answered with other bytes than it was asked for"),
+        (Fault("length", 0), "its answer makes no sense"),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_a_mirror_says_takes_no_more_room_than_the_file(
+    fetch: Fetch,
+    datasets: SmallDatasets,
+    make_mirror: MakeMirror,
+    listener: Listener,
+    fault: Fault,
+    why: str,
+    begun: bool,
+) -> None:
+    if begun:
+        (fetch.folder / f"{NAME}.part").write_bytes(datasets.files[NAME][:CUT_BYTES])
+    bad, good = make_mirror(datasets.files), make_mirror(datasets.files)
+    bad.faults[NAME] = [fault] * 9
+    mirrors = fetch(bad.address, good.address)
+    assert listener.notes == [f"{bad.address}: {why}"]
+    assert mirrors.useful == [good.address], "who lies is not asked again"
+    most = most_bytes(fetch.entry)
+    assert max((done for _, done, _ in listener.advances), default=0) <= most
+    # What lies in the sockets' buffers comes on top.
+    assert bad.poured < most + 2**24
+
+
+def test_an_answer_that_would_take_for_ever_is_given_up(
+    datasets: SmallDatasets, make_mirror: MakeMirror, tmp_path: Path, entry: Entry
+) -> None:
+    slow, good = make_mirror(datasets.files), make_mirror(datasets.files)
+    slow.faults[NAME] = [Fault("drip", 100)] * 9
+    limits = Limits(connect_seconds=1, patient_seconds=0.3, slowest_bytes_per_second=10_000)
+    listener = Listener()
+    Mirrors([slow.address, good.address], limits, listener).fetch(
+        NAME, entry.files.train_images, tmp_path, most_bytes(entry)
+    )
+    assert "bytes came in" in listener.notes[0]

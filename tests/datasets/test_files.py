@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,27 @@ def test_a_damaged_file_is_named(datasets: SmallDatasets, case: str, message: st
     with pytest.raises(DataError, match=re.escape(f"{path} {message}")) as caught:
         read_files(datasets.system, read_catalogue(datasets.catalogue)["small"])
     assert str(caught.value).endswith(": get the file anew")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_more_is_read_than_the_dataset_has(datasets: SmallDatasets, zipped: bool) -> None:
+    folder = datasets.write_system()
+    path = folder / f"{IMAGES}.gz"
+    many = 2**30
+    if zipped:
+        # One gzip member of 2 MiB after the other, each a few KiB.
+        path.write_bytes(gzip.compress(bytes(2**21)) * (many // 2**21))
+        assert path.stat().st_size < 2**21
+    else:
+        path.unlink()
+        path = folder / IMAGES
+        with path.open("wb") as file:
+            file.truncate(many)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=r"goes on after \d+ bytes, decompressed"):
+        read_files(folder, read_catalogue(datasets.catalogue)["small"])
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 100 * 1024
 
 
 def test_a_file_that_may_not_be_read_is_named(datasets: SmallDatasets, tmp_path: Path) -> None:

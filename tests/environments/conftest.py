@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,14 @@ def own_caches(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     seeds = tmp_path_factory.getbasetemp() / "virtualenv"
     monkeypatch.setenv("VIRTUALENV_OVERRIDE_APP_DATA", str(seeds))
+    without_pip_settings(monkeypatch)
+
+
+def without_pip_settings(patch: pytest.MonkeyPatch) -> None:
+    """pip is as its makers have it, whatever this machine's variables and files say."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        patch.delenv(name)
+    patch.setenv("PIP_CONFIG_FILE", os.devnull)
 
 
 def toy(folder: Path, requirements: str, **changes: Any) -> Implementation:
@@ -113,6 +122,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, requirements: str) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         seeds = tmp_path_factory.getbasetemp() / "virtualenv"
         patch.setenv("VIRTUALENV_OVERRIDE_APP_DATA", str(seeds))
+        without_pip_settings(patch)
         Environments(root).sync(toy(tmp_path_factory.mktemp("toy"), requirements))
     return root
 

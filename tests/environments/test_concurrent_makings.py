@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import psutil
 import pytest
 
+from harness.environments import interpreters
+from harness.errors import WorkplaceError
 from harness.paths import ROOT
 
 _PATIENCE_SECONDS = 120.0
@@ -102,3 +106,73 @@ def test_a_killed_making_is_done_anew_and_its_pip_ends(
     synced = environments.sync(implementation, progress=lines.append)
     assert lines[0] == f"removing {info.name}: its making was cut off"
     assert synced.record.version == "1.0"
+
+
+def test_an_environment_in_use_stays(made, make_toy) -> None:
+    """As long as its user lives, however that ends."""
+    implementation = make_toy()
+    (Path(implementation.folder) / "impl.toml").write_text(_IMPL_TOML)
+    program = f"{_SYNC}\nsys.stdin.read()"
+    user = subprocess.Popen(
+        [sys.executable, "-c", program, str(made.root), implementation.folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with user:
+        assert user.stdout is not None
+        assert user.stdout.readline().startswith("done ")
+        [folder] = [path for path in made.root.iterdir() if path.is_dir()]
+        with pytest.raises(WorkplaceError, match="is in use by another run"):
+            made.remove(folder.name)
+        assert made.find(implementation) is not None
+        # Nor is it made anew, where it looks broken to somebody.
+        (folder / "bin" / "python").rename(folder / "bin" / "away")
+        with pytest.raises(WorkplaceError, match="is in use by another run"):
+            made.sync(implementation)
+        (folder / "bin" / "away").rename(folder / "bin" / "python")
+        assert made.find(implementation) is not None
+        user.kill()
+    made.remove(folder.name)
+    assert not folder.exists()
+    assert not list(made.root.glob("*.use-*"))
+
+
+def test_an_interpreter_that_is_slow_is_not_a_broken_one(made, make_toy, monkeypatch) -> None:
+    monkeypatch.setattr(interpreters, "_PROBE_SECONDS", 0.2)
+    [folder] = [path for path in made.root.iterdir() if path.is_dir()]
+    python = folder / "bin" / "python"
+    python.unlink()
+    python.write_text("#!/bin/sh\nexec sleep 5\n")
+    python.chmod(0o755)
+    for ask in (made.sync, made.find):
+        with pytest.raises(WorkplaceError, match=r"did not answer within 0.2 s"):
+            ask(make_toy())
+    [info] = made.listed([make_toy()])
+    assert (info.state, "did not answer" in info.reason) == ("broken", True)
+    assert (folder / "levelfield.json").exists()
+
+
+def test_implementations_of_equal_requirements_share_one(made, make_toy) -> None:
+    one, other = made.find(make_toy()), made.sync(make_toy(name="another", package="toydep"))
+    assert one is not None
+    assert other.folder == one.folder
+    [info] = made.listed([make_toy(name="another", package="toydep")])
+    assert (info.framework, info.current) == ("toy", True)
+    assert (other.record.framework, other.record.key) == ("another", one.record.key)
+    # The version is that of today's `package`, whatever its maker called so.
+    assert (other.record.package, other.record.version) == ("toydep", "1.0")
+    with pytest.raises(WorkplaceError, match=r"has no toyother .*mend `package`"):
+        made.sync(make_toy(package="toyother"))
+    assert len([path for path in made.root.iterdir() if path.is_dir()]) == 1
+
+
+def test_one_made_before_pip_s_settings_were_kept_serves(made, make_toy, monkeypatch) -> None:
+    [folder] = [path for path in made.root.iterdir() if path.is_dir()]
+    marker = json.loads((folder / "levelfield.json").read_text())
+    del marker["wanted"]["settings"]
+    (folder / "levelfield.json").write_text(json.dumps(marker))
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    found = made.find(make_toy())
+    assert found is not None and found.folder == str(folder)

@@ -65,9 +65,31 @@ def test_accuracy_that_nothing_could_be_seen_of_is_said_everywhere():
 def test_what_was_left_out_stands_in_the_table_and_in_junit():
     left_out = (NotCompared(what="gamma", reason="main does not have it"),)
     found = msgspec.structs.replace(judgement(), left_out=left_out)
-    assert "- gamma: left out: main does not have it" in markdown(found, gated().manifest)
+    table = markdown(found, gated().manifest)
+    assert "| gamma | left out: main does not have it | — |" in table
+    assert list(github_annotations(found)) == [
+        "::warning title=levelfield%3A left out::gamma: main does not have it"
+    ]
     suite = ET.fromstring(junit(found))
     assert (suite.get("tests"), suite.get("skipped")) == ("4", "1")
+    strict = ET.fromstring(junit(msgspec.structs.replace(found, strict=True)))
+    assert (strict.get("errors"), strict.get("skipped")) == ("1", "0")
+
+
+def test_the_reason_of_what_was_not_compared_stands_in_its_row():
+    lost = judgement(2, speed="not_compared", detail="load: the base has no weights")
+    [row] = gate_rows(lost, {})
+    assert row[1] == "not compared: load: the base has no weights"
+    suite = ET.fromstring(junit(msgspec.structs.replace(lost, strict=True)))
+    assert (suite.get("errors"), suite.get("skipped")) == ("1", "0")
+
+
+def test_both_commits_are_named():
+    found = msgspec.structs.replace(judgement(), tip="fedcba9876543210", head="5a5a5a5a5a5a+")
+    table = markdown(found, gated().manifest)
+    base = "0123456789ab, the merge base with main (fedcba987654)"
+    assert table.startswith(f"### No regression, against {base}\n")
+    assert f"- Base: {base}. Head: 5a5a5a5a5a5a+.\n" in table
 
 
 def test_annotations_are_github_s_commands():

@@ -8,6 +8,7 @@ from harness.spec.implementations import (
     NOT_IN_FILES,
     Float64,
     GpuLimits,
+    Implementation,
     read_implementation,
     read_implementations,
 )
@@ -27,6 +28,80 @@ def test_what_does_not_belong_into_the_file_is_refused(tmp_path, field):
     (tmp_path / "impl.toml").write_text(f'{field} = "x"\n' + REFERENCE.read_text())
     with pytest.raises(UsageError, match=f"unknown field `{field}`"):
         read_implementation(tmp_path)
+
+
+WRONG = {
+    "title": ["1", '""', '"a\\nb"', '"\\u001b[31m"', f'"{"x" * 81}"'],
+    "package": ["1", '""', '"a b"', '"../a"', '"a\\n"', '"-e"'],
+    "role": ['"judge"'],
+    "python": [
+        '["three"]',
+        "[]",
+        '"3.11"',
+        "[3.11]",
+        '["3"]',
+        '["3.11.2"]',
+        '["2.7"]',
+        '["3.11\\n"]',
+    ],
+    "default_mode": ['"none"', "1", '"a/b"'],
+    "adam_formula": ['"mine"'],
+    "momentum_formula": ["true"],
+    "variance_formula": ['""'],
+    "inputs": ["[]", '["files"]', '"resident"'],
+    "loader_processes": ["1", '"yes"'],
+    "memory_mib": ["-1", "0", "1.5", '"100"', "99999999999999999999", "1048577", "true", "inf"],
+    "modes": ["{}", '{"a b" = "x"}', '{"a/b" = "x"}', "{eager = 1}", '{"" = "x"}', "[]"],
+    "environment": ['{"A=B" = "x"}', '{"" = "x"}', '{A = "\\u0000"}', "{A = 1}", '["A"]'],
+}
+WRONG_OF_A_GPU = {
+    "package": ['"a b"'],
+    "cuda": ["13.0", '"13"', '"thirteen"', f'"{"9" * 5000}.0"'],
+    "least_driver": ['"new"', "580", '""', f'"{"9" * 5000}"'],
+    "machine_code": ["[]", '["9"]', '["9.0.1"]', '"9.0"'],
+    "ptx": ['"x"', f'"{"9" * 5000}.0"'],
+    "least_compute_capability": ["9.0"],
+    "memory_mib": ["-1", "0", "99999999999999999999"],
+    "variance_formula": ['"none"'],
+    "environment": ['{"A B" = "x"}', '{A = "\\u0000"}'],
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "value"),
+    [
+        (table, field, value)
+        for table, wrong in (("", WRONG), ("gpu", WRONG_OF_A_GPU))
+        for field, values in wrong.items()
+        for value in values
+    ],
+)
+def test_every_field_is_held_to_what_makes_sense(tmp_path, table, field, value):
+    parts = {"": REFERENCE.read_text(), "gpu": GPU}
+    kept = [line for line in parts[table].splitlines() if not line.startswith(f"{field} =")]
+    if field == "modes":
+        kept = kept[: kept.index("[modes]")]
+    place = kept.index("[gpu]") + 1 if table else 0
+    parts[table] = "\n".join([*kept[:place], f"{field} = {value}", *kept[place:]])
+    (tmp_path / "impl.toml").write_text("\n".join(parts.values()))
+    with pytest.raises(UsageError) as caught:
+        read_implementation(tmp_path)
+    assert field in str(caught.value) and "impl.toml" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_no_field_is_forgotten():
+    """A new one has a row of wrong values too."""
+    assert set(WRONG) == set(Implementation.__struct_fields__) - {*NOT_IN_FILES, "gpu"}
+    assert set(WRONG_OF_A_GPU) == set(GpuLimits.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", ["a b", "a@1", "a~b", "ä", "-f"])
+def test_a_folder_s_name_that_would_be_misread_is_refused(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "impl.toml").write_text(REFERENCE.read_text())
+    with pytest.raises(UsageError, match="name"):
+        read_implementation(tmp_path / name)
 
 
 def test_name_and_folder_are_where_the_file_is(tmp_path):

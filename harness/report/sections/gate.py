@@ -37,7 +37,8 @@ def gate_section(story: Story) -> Section | None:
         return None
     found = gate(story.run)
     titles = story.run.manifest.titles
-    rows = zip(found.cells, gate_rows(found, titles), strict=True)
+    cells = [*found.cells, *(None for _ in found.left_out)]
+    rows = zip(cells, gate_rows(found, titles), strict=True)
     notes = sentences(found)
     blocks: list[Block] = [
         Table(
@@ -64,8 +65,10 @@ def gate_section(story: Story) -> Section | None:
     )
 
 
-def _row(cell: GatedCell, texts: tuple[str, ...]) -> tuple[Datum, ...]:
-    words = {1: SPEEDS[cell.speed], 5: ACCURACIES[cell.accuracy], 6: PARITIES[cell.parity]}
+def _row(cell: GatedCell | None, texts: tuple[str, ...]) -> tuple[Datum, ...]:
+    words: dict[int, str] = {}
+    if cell is not None:
+        words = {1: SPEEDS[cell.speed], 5: ACCURACIES[cell.accuracy], 6: PARITIES[cell.parity]}
     return tuple(
         Datum(text, TONES.get(words.get(place, ""), "plain"), strong=place == 0)
         for place, text in enumerate(texts)
