@@ -69,6 +69,7 @@ class _Command:
         """The signal that asked for an end; 0 for none."""
         self._begun = False
         self._outlets: dict[str, _Outlet] = {}
+        self._streams: list[io.TextIOWrapper] = []
 
     def run(self) -> int:
         """The exit code; nothing is raised."""
@@ -109,6 +110,7 @@ class _Command:
                 errors="replace",
                 line_buffering=True,
             )
+            self._streams.append(fresh)
             setattr(sys, name, fresh)
             setattr(sys, f"__{name}__", fresh)
 
@@ -169,8 +171,9 @@ class _Command:
 
     def _delivered(self, status: int) -> int:
         """``status``, unless it is 0 and what there was to read could not be written."""
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        for stream in self._streams:
+            if not stream.closed:
+                stream.flush()
         outlet = self._outlets.get("stdout")
         fault = outlet.fault if outlet else None
         if fault is None or fault.errno in NOBODY_READS:
@@ -185,7 +188,7 @@ class _Command:
 def _say(text: str) -> None:
     """One line on standard error, of characters that a terminal shows."""
     line = "".join(each if each.isprintable() else " " for each in text)
-    if sys.stderr is not None:
+    if sys.stderr is not None and not sys.stderr.closed:
         sys.stderr.write(f"levelfield: {line}\n")
         sys.stderr.flush()
 

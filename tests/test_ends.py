@@ -226,6 +226,7 @@ def test_a_library_that_can_t_be_loaded_is_one_line_and_2(tmp_path, name, conten
         ("raise ValueError('a\\nb\\x1b[31m')", "ValueError: a b [31m"),
         ("import nothing.at_all", "ModuleNotFoundError: No module named 'nothing'"),
         ("raise GeneratorExit", "GeneratorExit"),
+        ("sys.stdout.close(); 1 / 0", "ZeroDivisionError"),
     ],
 )
 def test_what_nobody_foresaw_is_one_line_and_2(tmp_path, body, said):

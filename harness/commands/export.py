@@ -16,6 +16,7 @@ from harness.spec.events import Run
 from harness.spec.exports import Format
 from harness.store.exports import csv_text, parquet_bytes
 from harness.store.runs import read_run
+from harness.texts import json_text
 
 
 class ExportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +85,7 @@ def _content(run: Run, format_: Format) -> _Content:
     value: object = bencher_metrics(found)
     if format_ == "github":
         value = github_benchmarks(run.manifest, found)
-    body = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    body = json_text(msgspec.json.format(msgspec.json.encode(value), indent=2)) + b"\n"
     left_out = tuple(_why(each) for each in found.left_out)
     return _Content(body, len(found.of_cells), left_out)
 
