@@ -15,7 +15,16 @@ from typing import Literal
 
 import msgspec
 
-from harness.spec.bounds import Count, Loss, Moment, Reading, Rounding, Seconds, Seed
+from harness.spec.bounds import (
+    Count,
+    Loss,
+    Moment,
+    Positive,
+    Reading,
+    Rounding,
+    Seconds,
+    Seed,
+)
 from harness.spec.cells import Cell
 from harness.spec.gates import GateTerms
 from harness.spec.machine import Environment, Machine
@@ -117,7 +126,7 @@ class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
     to breaking it or breaks it most."""
 
     name: CheckName
-    window: int | None = None
+    window: Count | None = None
     """Its round; none: of the trial as a whole."""
     tensor: str = ""
     """Canonical name, for ``weights``."""
@@ -234,28 +243,28 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
     """A fixed NumPy matrix product, timed in the harness just before the window."""
     gpu: GpuReading | None = None
     """Of cells on a GPU."""
-    gather_cpu_seconds: float = 0.0
+    gather_cpu_seconds: Seconds = 0.0
     """What the worker's own code took to gather the batches on the host. CPU times from here on are
     of the worker's process, all threads; 0 in records of earlier versions, and of scripts."""
-    stage_cpu_seconds: float = 0.0
+    stage_cpu_seconds: Seconds = 0.0
     """What the adapter took to stage them."""
-    lead_in_cpu_seconds: float = 0.0
-    partial_cpu_seconds: float = 0.0
-    read_seconds: float = 0.0
+    lead_in_cpu_seconds: Seconds = 0.0
+    partial_cpu_seconds: Seconds = 0.0
+    read_seconds: Seconds = 0.0
     """Wall seconds of reading metrics and weights right after the last step."""
-    read_cpu_seconds: float = 0.0
-    read_again_seconds: float = 0.0
+    read_cpu_seconds: Seconds = 0.0
+    read_again_seconds: Seconds = 0.0
     """The same once more: what reading costs when nothing is left to do."""
-    read_again_cpu_seconds: float = 0.0
-    total_seconds: float = 0.0
+    read_again_cpu_seconds: Seconds = 0.0
+    total_seconds: Seconds = 0.0
     """Wall seconds from the question for this window to its answer, by the worker's clock."""
-    total_cpu_seconds: float = 0.0
+    total_cpu_seconds: Seconds = 0.0
     """Likewise, CPU seconds."""
-    answer_seconds: float = 0.0
+    answer_seconds: Seconds = 0.0
     """Wall seconds from the question for this window to its answer, by the harness's own clock."""
-    answer_cpu_seconds: float = 0.0
+    answer_cpu_seconds: Seconds = 0.0
     """CPU seconds of the worker's process between these, as the kernel tells the harness."""
-    children_cpu_seconds: float = 0.0
+    children_cpu_seconds: Seconds = 0.0
     """Likewise, of all processes that the worker has started."""
     weights_before: str = ""
     """Digest of the weights after staging, before the lead-in, as ``Hashes.weights``; empty in
@@ -267,13 +276,13 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """One batch of an evaluation, counted twice."""
 
-    examples: int
-    loss_sum: float | None
+    examples: Positive
+    loss_sum: Loss | None
     """As the adapter's ``evaluate`` says, in nats."""
-    correct: int
-    recounted_loss_sum: float | None
+    correct: Count
+    recounted_loss_sum: Loss | None
     """As the harness counts from the adapter's ``logits``."""
-    recounted_correct: int
+    recounted_correct: Count
 
 
 class Evaluation(Event, tag="evaluation", frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     published: Published | None = None
     target_accuracy: Share | None = None
     """Test accuracy whose time is reported: how soon a framework gets there."""
-    agreement: Positive | None = None
+    agreement: Share | None = None
     """How far, as a share of it, the mean loss of a window of training may be from what the other
     contenders agree on, where the oracle does not go; nothing: trajectories part by themselves."""
     overrides: tuple[Annotated[str, msgspec.Meta(pattern="^[^=]+=")], ...] = ()

@@ -255,11 +255,11 @@ def _bad_line(path: Path, number: int, why: str) -> RecordError:
 
 
 def _content_of(path: Path) -> bytes:
-    """What the events' file holds; nothing where there is none yet."""
+    """What the events' file holds."""
     try:
         return content_of(path)
     except FileNotFoundError:
-        return b""
+        raise RecordError(f"{path} can't be read (there is none): {REMEDY}") from None
     except UnreadableFile as error:
         raise RecordError(f"{path} can't be read ({error}): {REMEDY}") from None
 

@@ -142,7 +142,7 @@ class TrainingLoop:
             correct=metrics.correct,
             trained_examples=metrics.examples,
             gather_cpu_seconds=work.gather_cpu_seconds,
-            stage_cpu_seconds=stage.cpu_seconds - work.gather_cpu_seconds,
+            stage_cpu_seconds=max(0.0, stage.cpu_seconds - work.gather_cpu_seconds),
             lead_in_cpu_seconds=lead_in.cpu_seconds,
             partial_cpu_seconds=partial.cpu_seconds,
             read_seconds=read.seconds,

@@ -49,6 +49,12 @@ WRONG = {
     "momentum_formula": ["true"],
     "variance_formula": ['""'],
     "inputs": ["[]", '["files"]', '"resident"'],
+    "float64": [
+        "1",
+        "{ modes = 3 }",
+        '{ modes = ["other"] }',
+        '{ modes = ["eager"], parameters = 1 }',
+    ],
     "loader_processes": ["1", '"yes"'],
     "memory_mib": ["-1", "0", "1.5", '"100"', "99999999999999999999", "1048577", "true", "inf"],
     "modes": ["{}", '{"a b" = "x"}', '{"a/b" = "x"}', "{eager = 1}", '{"" = "x"}', "[]"],
