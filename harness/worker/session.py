@@ -17,11 +17,13 @@ import numpy as np
 from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
+from harness.worker.draws import draw
 from harness.worker.loop import TrainingLoop, batches, evaluation_batch
 from harness.worker.readings import peak_memory_bytes, thread_settings
 from harness.worker.wire import (
     Describe,
     Described,
+    Draw,
     Evaluate,
     Failed,
     Finish,
@@ -88,6 +90,9 @@ class Session:
             elif isinstance(command, Prove):
                 self.phase = "proof"
                 self.send(prove(adapter, loop, command, ready))
+            elif isinstance(command, Draw):
+                self.phase = "dropout"
+                self.send(draw(adapter, job, command))
             elif isinstance(command, Describe):
                 self.phase = "description"
                 self.send(Described(layers=tuple(adapter.layers())))

@@ -68,6 +68,16 @@ class Prove(msgspec.Struct, frozen=True, kw_only=True, tag="prove"):
     ``weights/<name>``."""
 
 
+class Draw(msgspec.Struct, frozen=True, kw_only=True, tag="draw"):
+    """Take one batch's loss under ``draws`` dropout masks; the optimizer's rate is to be 0."""
+
+    copies: int
+    """The batch: as many copies of the first image of the order, each with a mask of its own."""
+    draws: int
+    at_once: bool = False
+    """Without training: by the method ``training_losses`` that the oracle has."""
+
+
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
     """Say which layers the framework sees."""
 
@@ -76,7 +86,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
     """Report and end."""
 
 
-Command = Job | Train | Evaluate | Prove | Describe | Finish
+Command = Job | Train | Evaluate | Prove | Draw | Describe | Finish
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -144,6 +154,15 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True, tag="proved"):
     hashes: Hashes
 
 
+class Drawn(msgspec.Struct, frozen=True, kw_only=True, tag="drawn"):
+    """Losses under dropout masks, in nats; nothing where one is not finite."""
+
+    losses: tuple[float | None, ...]
+    """Mean over the batch, of each draw."""
+    inference_losses: tuple[float | None, ...]
+    """The same batch's in inference mode, several times, before the draws and after them."""
+
+
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
     """The framework's own layers, in the order of the forward pass."""
 
@@ -168,7 +187,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-Message = Hello | Ready | Trained | Evaluated | Proved | Described | Finished | Failed
+Message = Hello | Ready | Trained | Evaluated | Proved | Drawn | Described | Finished | Failed
 
 
 def encode(message: Command | Message) -> bytes:
