@@ -247,11 +247,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             for name, extent in shapes(step.input_shape).items()
         }
 
-    @property
-    def has_dropout(self) -> bool:
-        """Whether training it is random beyond its initial weights and batches."""
-        return any(isinstance(step.layer, Dropout) for step in self.elementary_steps())
-
     def forward_flops(self) -> int:
         """FLOPs of a forward pass, per image; see ``_Layer.forward_flops`` for what counts."""
         return sum(step.layer.forward_flops(step.input_shape) for step in self.elementary_steps())

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 
 from harness.analysis.audit import audit_verdict
+from harness.analysis.dropout import dropout_verdict
 from harness.analysis.parity import parity_verdict
 from harness.commands.board import Standings
 from harness.console import Console
@@ -20,6 +21,7 @@ from harness.spec.events import (
     AnyEvent,
     Audit,
     BlockFinished,
+    DropoutCheck,
     Evaluation,
     Failure,
     Group,
@@ -87,6 +89,8 @@ class RunProgress:
         match event:
             case Audit():
                 self._audit(event)
+            case DropoutCheck():
+                self._dropout(event)
             case Parity():
                 self._parity(event)
             case Failure():
@@ -134,6 +138,13 @@ class RunProgress:
                 self._console.say(f"verified {event.cell}{where}: {off} from the oracle at most")
             return
         for failure in result.failures:
+            self._console.warn(f"parity failed: {event.cell}: {failure}")
+
+    def _dropout(self, event: DropoutCheck) -> None:
+        verdict = dropout_verdict(event)
+        if verdict.passed:
+            self._console.say(f"verified {event.cell}: its dropout is the oracle's")
+        for failure in verdict.failures:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
 
     def _audit(self, event: Audit) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.audit import Conditions, Expectation, audit_trial
+from harness.analysis.dropout import settled
 from harness.analysis.parity import (
     FACTOR,
     ROUNDINGS,
@@ -29,6 +30,7 @@ from harness.commands.oracle import Oracle, Trajectory
 from harness.commands.preparation import Prepared
 from harness.environments.machine import measured_peak_flops
 from harness.execution.block import Contender
+from harness.execution.dropout import dropout_check, drops, oracle_draws
 from harness.execution.process import BOOTSTRAP, WorkerError, WorkerProcess
 from harness.execution.proof import (
     Proof,
@@ -39,9 +41,10 @@ from harness.execution.proof import (
     take_proof,
 )
 from harness.spec.cells import Cell
-from harness.spec.events import AnyEvent, Audit, Failure, Manifest, Parity
+from harness.spec.events import AnyEvent, Audit, DropoutCheck, Failure, Manifest, Parity
 from harness.spec.implementations import Float64
 from harness.spec.recipes import held_by_float32
+from harness.worker.wire import Drawn
 from impls.definition import Model
 
 FOLLOWED_FLOPS = 1e12
@@ -66,6 +69,8 @@ class Verification:
         self._ends = ends
         self._record = record
         self._oracle = Oracle(logs, ends.parent / "oracle")
+        self._draws: dict[str, Drawn] = {}
+        """Recipe → the oracle's losses under many dropout masks, of the latest recipe."""
         self._groups = {cell: group for group in manifest.plan.groups for cell in group.cells}
         self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
 
@@ -83,6 +88,8 @@ class Verification:
             float64 = self._prepared.float64[cell.id]
             if is_blunt(expected.envelope) and float64 is not None and cell.mode in float64.modes:
                 self._record(self._in_float64(contender, plan, expected, float64))
+            if drops(_model(contender)) and not contender.script:
+                self._record(self._dropout(contender))
         except WorkerError as error:
             self._record(
                 Failure(
@@ -101,7 +108,7 @@ class Verification:
             WorkerError: it failed.
         """
         cell = contender.cell
-        if contender.script or cell.input != "resident" or _model(contender).has_dropout:
+        if contender.script or cell.input != "resident" or drops(_model(contender)):
             return  # proved by workers of their own: of scripts, of batches staged, without dropout
         plan = self._plan(cell)
         proof = ask_proof(process, _model(contender), prove_command(contender, plan))
@@ -202,6 +209,20 @@ class Verification:
         exactness = Exactness(float64.parameters, float64.statistics)
         return self._parity(contender.cell, proof, expected, plan, exactness=exactness)
 
+    def _dropout(self, contender: Contender) -> DropoutCheck:
+        """What masks do to the cell's losses, beside what they do to the oracle's.
+
+        Raises:
+            WorkerError: a worker failed.
+        """
+        cell = contender.cell
+        if cell.recipe.label not in self._draws:
+            oracle = self._prepared.oracles[cell.id]
+            self._draws = {cell.recipe.label: oracle_draws(oracle, self._log(cell, "draws"))}
+        return dropout_check(
+            contender, self._draws[cell.recipe.label], self._log(cell, "dropout"), settled
+        )
+
     def _trajectory(self, cell: Cell) -> Trajectory:
         """What the oracle computes for the proof of ``cell``, and as far as its trials go.
 
@@ -216,7 +237,7 @@ class Verification:
     def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
         """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
         contender = self._prepared.contenders[cell.id]
-        if cell.input != "resident" or _model(contender).has_dropout:
+        if cell.input != "resident" or drops(_model(contender)):
             return None
         try:
             if seed == self._manifest.plan.seed:
@@ -300,7 +321,7 @@ class Verification:
             flops_per_example=model.training_flops(),
             peak_flops=self._peak_flops if cell.device == "cpu" else None,
             agreement=cell.recipe.agreement,
-            dropout=model.has_dropout,
+            dropout=drops(model),
         )
 
     @cached_property

@@ -149,6 +149,24 @@ class Audit(Event, tag="audit", frozen=True, kw_only=True):
     """One clause for each check that could not be made, and why."""
 
 
+class DropoutCheck(Event, tag="dropout_check", frozen=True, kw_only=True):
+    """The losses of one batch under many dropout masks were taken, of a cell and of the oracle.
+
+    Both from the common initial weights, with an optimizer whose rate is 0.
+    """
+
+    cell: str
+    copies: int
+    """The batch: copies of one image, each with a mask of its own."""
+    losses: tuple[float | None, ...]
+    """Mean over the batch in nats, of each draw."""
+    oracle_losses: tuple[float | None, ...]
+    """Likewise; there are more of them."""
+    inference_losses: tuple[float | None, ...]
+    """Of the same batch in inference mode, several times."""
+    oracle_inference_loss: float | None
+
+
 class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
     """A worker was spawned."""
 
@@ -367,6 +385,7 @@ AnyEvent = (
     Header
     | Parity
     | Audit
+    | DropoutCheck
     | TrialStarted
     | Window
     | Evaluation

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
+from harness.worker.draws import draw
 from harness.worker.loop import TrainingLoop, batches, evaluation_batch, finite
 from harness.worker.readings import peak_memory_bytes, thread_settings
 from harness.worker.wire import (
     Describe,
     Described,
+    Draw,
     Evaluate,
     Failed,
     Finish,
@@ -102,6 +104,9 @@ class Session:
             elif isinstance(command, Prove):
                 self.phase = "proof"
                 self.send(self._prove(command))
+            elif isinstance(command, Draw):
+                self.phase = "dropout"
+                self.send(draw(adapter, job, command))
             elif isinstance(command, Describe):
                 self.phase = "description"
                 self.send(Described(layers=tuple(adapter.layers())))

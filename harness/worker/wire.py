@@ -82,6 +82,16 @@ class Prove(msgspec.Struct, frozen=True, kw_only=True, tag="prove"):
     """A batch order other than the job's; likewise an ``.npy``."""
 
 
+class Draw(msgspec.Struct, frozen=True, kw_only=True, tag="draw"):
+    """Take one batch's loss under ``draws`` dropout masks; the optimizer's rate is to be 0."""
+
+    copies: int
+    """The batch: as many copies of the first image of the order, each with a mask of its own."""
+    draws: int
+    at_once: bool = False
+    """Without training: by the method ``training_losses`` that the oracle has."""
+
+
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
     """Say which layers the framework sees."""
 
@@ -93,7 +103,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
     """Where to write the weights as they are then, an ``.npz`` by name; empty: nowhere."""
 
 
-Command = Job | Train | Evaluate | Prove | Describe | Finish
+Command = Job | Train | Evaluate | Prove | Draw | Describe | Finish
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -187,6 +197,15 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True, tag="proved"):
     """Of the steps that were taken in one call."""
 
 
+class Drawn(msgspec.Struct, frozen=True, kw_only=True, tag="drawn"):
+    """Losses under dropout masks, in nats; nothing where one is not finite."""
+
+    losses: tuple[float | None, ...]
+    """Mean over the batch, of each draw."""
+    inference_losses: tuple[float | None, ...]
+    """The same batch's in inference mode, several times, before the draws and after them."""
+
+
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
     """The framework's own layers, in the order of the forward pass."""
 
@@ -211,7 +230,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-Message = Hello | Ready | Trained | Evaluated | Proved | Described | Finished | Failed
+Message = Hello | Ready | Trained | Evaluated | Proved | Drawn | Described | Finished | Failed
 
 
 def encode(message: Command | Message) -> bytes:

@@ -9,6 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impls.adapter import Adapter, LayerLine, Metrics, Setup, Weights
+from impls.definition import (
+    BatchNorm,
+    Dropout,
+    Layer,
+    Model,
+    Shape,
+    Step,
+    elementary_steps,
+)
 from impls.reference.layers import chain, softmax_cross_entropy
 from impls.reference.optimizers import new_optimizer
 from impls.reference.passes import Arithmetic, Array, Context, Forward
@@ -23,6 +32,9 @@ ARITHMETICS: dict[str, Arithmetic] = {
     "shaken-float64": Arithmetic(salt=3, rounding=2.0**-53),
 }
 """Mode → how it rounds. ``eager`` is the oracle; the others show what rounding alone does to it."""
+
+IMAGES_AT_ONCE = 192
+"""In ``training_losses``: a few hundred megabytes of a large network's activations."""
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Images (B, C, H, W) and labels (B,) of one step."""
@@ -84,6 +96,27 @@ class ReferenceAdapter:
             self._weights.update(statistics)
             self._metrics = _sum(self._metrics, metrics)
 
+    def training_losses(
+        self, images: NDArray[np.float32], labels: NDArray[np.int64], draws: int
+    ) -> NDArray[Any]:
+        """(draws,): mean losses of (B, C, H, W) images, each under dropout masks of its own.
+
+        As ``draws`` training steps with a rate of 0 would give them. What comes before the first
+        dropout is the same in all, and computed once.
+        """
+        context = Context(self._weights, True, self._masks, self._setup.variance_formula)
+        before, behind = _split_at_dropout(self._setup.model)
+        inputs = chain(before, images.astype(self._dtype), context).outputs
+        at_once = 1 if _normalizes(self._setup.model) else max(1, IMAGES_AT_ONCE // len(images))
+        losses: list[NDArray[Any]] = []
+        for start in range(0, draws, at_once):
+            times = min(at_once, draws - start)
+            repeated = np.tile(inputs, (times, *[1] * (inputs.ndim - 1)))
+            logits = chain(behind, repeated, context).outputs
+            of_images, _ = softmax_cross_entropy(logits, np.tile(labels, times))
+            losses.append(of_images.reshape(times, -1).mean(axis=1))
+        return np.concatenate(losses)
+
     def synchronize(self) -> None:
         """All work is finished: NumPy returns only then."""
 
@@ -130,6 +163,24 @@ class ReferenceAdapter:
             self._weights, training, self._masks, self._setup.variance_formula, self._arithmetic
         )
         return chain(self._setup.model.layers, images.astype(self._dtype), context)
+
+
+def _split_at_dropout(model: Model) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:
+    """The layers before the first that drops anything, and the rest."""
+    for place, step in enumerate(model.steps()):
+        if any(isinstance(one.layer, Dropout) for one in elementary_steps(*_alone(step))):
+            return model.layers[:place], model.layers[place:]
+    return model.layers, ()
+
+
+def _alone(step: Step) -> tuple[tuple[Layer, ...], Shape]:
+    """A chain of that layer alone, and the shape that it is fed with."""
+    return (step.layer,), step.input_shape
+
+
+def _normalizes(model: Model) -> bool:
+    """Whether an image's loss depends on what else is in its batch."""
+    return any(isinstance(step.layer, BatchNorm) for step in model.elementary_steps())
 
 
 def _metrics(logits: Array, labels: NDArray[np.int64]) -> tuple[Metrics, Array]:

@@ -332,3 +332,35 @@ def test_what_it_cannot_do_is_refused_in_one_line(
     with pytest.raises(ValueError) as error:
         create(msgspec.structs.replace(setup, **{field: value}))
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("name", ["lenet", "lenet-bn"])
+@pytest.mark.parametrize("drops", [True, False], ids=["dropout", "none"])
+def test_losses_under_masks_are_those_of_training_steps_that_change_nothing(
+    setup: Setup,
+    models: dict[str, Model],
+    weights_of: Callable[[Model], Weights],
+    images: Array,
+    labels: Array,
+    name: str,
+    drops: bool,
+) -> None:
+    layers = list(models[name].layers)
+    if drops:
+        layers.insert(-1, Dropout(rate=0.5))
+        layers.insert(4, Dropout(rate=0.3))
+    model = msgspec.structs.replace(models[name], layers=tuple(layers))
+    still = msgspec.structs.replace(setup, model=model, optimizer=Sgd(learning_rate=0.0))
+    adapter = create(still)
+    adapter.load_weights(weights_of(model))
+    expected = []
+    for _ in range(2):
+        adapter.train(adapter.stage(images[:1], labels[:1]))
+        expected.append(adapter.take_metrics().loss_sum / 4)
+    adapter.load_weights(weights_of(model))
+    one_by_one = [adapter.training_losses(images[0], labels[0], 1)[0] for _ in range(2)]
+    assert_allclose(one_by_one, expected, rtol=1e-12)
+    adapter.load_weights(weights_of(model))
+    together = adapter.training_losses(images[0], labels[0], 100)
+    assert together.shape == (100,)
+    assert len(np.unique(together)) == (100 if drops else 1)

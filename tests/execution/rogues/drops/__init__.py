@@ -1,0 +1,1 @@
+"""Drops otherwise than it should."""
