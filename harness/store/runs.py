@@ -166,6 +166,8 @@ def drop_torn_line(path: Path) -> None:
     Raises:
         RecordError: it is no file, or can't be read.
     """
+    if not path.exists():
+        return  # a run that begins
     content = _content_of(path)
     whole = content.rfind(b"\n") + 1
     if whole != len(content):
