@@ -30,9 +30,13 @@ def endless_batches(
     height, width = setup.model.input_shape[1:]
     if images.shape[1:] != (height, width):
         steps.insert(0, transforms.Resize((width, height)))
-    # Not nd.array: see the adapter's stage(). The types are those of gluon.data.vision.
+    # Made as gluon.data.vision makes its own: by nd.array, with these types. With nd.from_numpy two
+    # loader processes of two OpenMP threads were 20 to 70 times slower on 2 cores: each thread
+    # waited awake for the others of its team, as libgomp saw fewer threads than cores in each
+    # process (GOMP_SPINCOUNT=0 made both alike). nd.array has it count a second team: the adapter's
+    # stage() says how.
     dataset = gluon.data.ArrayDataset(
-        nd.from_numpy(images[..., np.newaxis].copy()), labels.astype(np.int32)
+        nd.array(images[..., np.newaxis], dtype=images.dtype), labels.astype(np.int32)
     )
     loader = gluon.data.DataLoader(
         dataset.transform_first(transforms.Compose(steps)),
