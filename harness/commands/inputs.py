@@ -68,9 +68,11 @@ class Inputs:
             weights=str(self._weights(recipe, seed)),
             order=str(self._order(recipe, seed)),
             loader=(
-                Loader(data_folder=published.folder, workers=cell.loader_workers)
-                if cell.input == "loader"
-                else None
+                None
+                if cell.input == "resident"
+                else Loader(
+                    kind=cell.input, data_folder=published.folder, workers=cell.loader_workers
+                )
             ),
         )
 

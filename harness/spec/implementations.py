@@ -85,7 +85,7 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     variance_formula: VarianceFormula = "biased"
     """Which variance moves its BatchNorm's running variance."""
     inputs: tuple[Input, ...] = ("resident",)
-    """``loader``: its adapter is a ``LoadingAdapter``."""
+    """Beside ``resident``, what its adapter's ``open_loader`` takes: ``loader``, ``pipeline``."""
     memory_mib: int
     """Peak resident memory of a LeNet worker, as measured: checked against what is free."""
     environment: dict[str, str] = {}

@@ -127,7 +127,10 @@ class Session:
             with self._timed("stage"):
                 published = load_arrays(Path(job.loader.data_folder))
                 adapter.open_loader(
-                    published.train_images, published.train_labels, job.loader.workers
+                    published.train_images,
+                    published.train_labels,
+                    job.loader.workers,
+                    job.loader.kind,
                 )
         self.phase = "device"
         result_device = asked(adapter, "result_device") or ""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.spec.events import Hashes
-from impls.adapter import LayerLine, Setup
+from impls.adapter import LayerLine, LoaderKind, Setup
 
 WARM_UP_STEPS = 5
 
@@ -18,6 +18,7 @@ WARM_UP_STEPS = 5
 class Loader(msgspec.Struct, frozen=True, kw_only=True):
     """The framework feeds itself with its own data loader."""
 
+    kind: LoaderKind = "loader"
     data_folder: str
     """As ``Job.data_folder``, with the images as they were published: a loader resizes them."""
     workers: int

@@ -26,7 +26,7 @@ https://github.com/apache/mxnet/blob/1.9.1/src/operator/nn/batch_norm.cc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -35,7 +35,16 @@ import numpy as np
 from mxnet import autograd, gluon, nd
 from numpy.typing import NDArray
 
-from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.adapter import (
+    Adam,
+    LayerLine,
+    LoadedBatch,
+    LoaderKind,
+    LoadingAdapter,
+    Metrics,
+    Setup,
+    Weights,
+)
 from impls.gluon.blocks import layers_of, parameters_of, pass_everything_on
 from impls.gluon.loader import endless_batches
 from impls.gluon.models import MODELS
@@ -99,6 +108,7 @@ class GluonAdapter:
         self._hits: list[Any] = []
         self._examples = 0
         self._result_places = ""
+        self._loaded: Iterator[Any] = iter(())
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
@@ -184,18 +194,27 @@ class GluonAdapter:
         return layers_of(self._net, self._setup.model.input_shape)
 
     def open_loader(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        workers: int,
+        kind: LoaderKind,
     ) -> None:
         """Gluon's ``DataLoader`` is set up over (N, H, W) ``images`` and (N,) ``labels``."""
-        self._loaded = endless_batches(images, labels, self._setup, workers)
+        self._loaded = endless_batches(images, labels, self._setup, workers, kind)
 
     def train_from_loader(self, steps: int) -> None:
         """One trainer step for each of the loader's next batches has been issued."""
         for images, labels in islice(self._loaded, steps):
             self._step(
                 images.as_in_context(self._context),
-                labels.as_in_context(self._context).astype(np.float32),
+                labels.as_in_context(self._context).astype(np.float32, copy=False),
             )
+
+    def loaded_batches(self, count: int) -> Iterator[LoadedBatch]:
+        """The loader's next ``count`` batches on the host, in place of being trained on."""
+        for images, labels in islice(self._loaded, count):
+            yield LoadedBatch(images.asnumpy(), labels.asnumpy().astype(np.int64))
 
     def _step(self, images: Any, labels: Any) -> None:
         """One trainer step has been issued, and its loss and hits are kept."""
