@@ -18,7 +18,7 @@ every clock):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
@@ -130,6 +130,20 @@ class Metrics(NamedTuple):
     examples: int
 
 
+LoaderKind = Literal["loader", "pipeline"]
+"""How a framework's own data loader is written. ``loader``: as its tutorials do, with transforms
+of one example at a time. ``pipeline``: the fastest that an expert gets out of the same loader."""
+
+
+class LoadedBatch(NamedTuple):
+    """What a loader brought for one step, on the host."""
+
+    images: NDArray[np.float32]
+    """(B, C, H, W), in [0, 1]."""
+    labels: NDArray[np.int64]
+    """(B,)."""
+
+
 class Adapter(Protocol):
     """One model in one framework, with its optimizer, in one process.
 
@@ -209,19 +223,25 @@ class Adapter(Protocol):
 class LoadingAdapter(Adapter, Protocol):
     """An adapter that can also feed itself with its framework's own data loader (optional).
 
-    An implementation whose ``impl.toml`` lists ``inputs = ["resident", "loader"]`` offers it.
+    An implementation whose ``impl.toml`` lists ``loader`` or ``pipeline`` in ``inputs`` offers it.
     """
 
     def open_loader(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        workers: int,
+        kind: LoaderKind,
     ) -> None:
-        """The framework's data loader is set up over the training set as its tutorials do it.
+        """The framework's data loader is set up over the training set, as ``kind`` says.
 
         ``images``: (N, H, W); ``labels``: (N,). Each epoch goes through all of them once, in an
         order that the framework shuffles by itself from ``Setup.seed``, in batches of
-        ``Setup.batch_size``, the last one partial. Pixels become float32 in [0, 1]; images of
-        another size than the model's are resized as the framework's tutorials do. ``workers``: the
-        loader's own processes or threads beside the main one; 0 is none.
+        ``Setup.batch_size``, the last one partial; what is opened again with the same seed and
+        ``kind`` brings the same batches again, whatever ``workers`` is. Pixels become float32 in
+        [0, 1]; images of another size than the model's are resized by the framework. ``workers``:
+        the loader's own processes or threads beside the main one; 0 is none. A ``pipeline`` may
+        leave some out where fewer are faster.
         """
 
     def train_from_loader(self, steps: int) -> None:
@@ -229,4 +249,11 @@ class LoadingAdapter(Adapter, Protocol):
 
         Where an epoch ends, the next one begins; nothing that the loader has at hand is lost
         between calls.
+        """
+
+    def loaded_batches(self, count: int) -> Iterator[LoadedBatch]:
+        """The next ``count`` batches, taken from the loader instead of being trained on.
+
+        They are what ``train_from_loader`` would have taken, one at a time as the iterator is
+        asked for them; metrics stay as they are. The harness calls it outside every clock.
         """

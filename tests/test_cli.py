@@ -109,7 +109,10 @@ def test_run_takes_every_selection_flag():
         (["run", "-f", "pytroch"], "did you mean pytorch?"),
         (["run", "-r", "lenet"], "No recipe 'lenet', expected one of"),
         (["run", "--mode", "jit"], "No framework has the mode jit, expected one of"),
-        (["run", "--input", "disk"], "--input is 'disk', expected one of resident, loader"),
+        (
+            ["run", "--input", "disk"],
+            "--input is 'disk', expected one of resident, loader, pipeline",
+        ),
         (["run", "--loader-workers", "2"], "--loader-workers is 2 where no loader is measured"),
         (["verify", "--blocks", "3"], "No such option: --blocks"),
         (["reproduce", "lenet"], "No recipe 'lenet', expected one of"),

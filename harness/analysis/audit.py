@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.dropout import dropout_verdict
+from harness.analysis.loaders import loader_results
 from harness.analysis.parity import FACTOR, ROUNDINGS, WIDEST, ParityResult, parity_results
 from harness.analysis.trials import Trial
 from harness.spec.cells import Cell
@@ -124,7 +125,12 @@ def audit_trial(
 
 def held_results(run: Run) -> tuple[ParityResult, ...]:
     """Every time that a cell was held against what it has to compute: all proofs, all audits."""
-    return (*parity_results(run), *dropout_results(run), *audit_results(run))
+    return (
+        *parity_results(run),
+        *loader_results(run),
+        *dropout_results(run),
+        *audit_results(run),
+    )
 
 
 def dropout_results(run: Run) -> tuple[ParityResult, ...]:
@@ -215,7 +221,7 @@ def _examples(windows: Sequence[Window], conditions: Conditions) -> Iterator[Aud
     for window in windows:
         steps = window.lead_in_steps + window.steps
         planned = steps * size + window.partial_steps * (examples % size)
-        if cell.input != "resident":
+        if cell.loads:
             planned = _loader_examples(examples, size, window.first_step, steps)
         checks.append(_check("examples", window.trained_examples, planned, planned, window.round))
     yield from _worst(checks)
@@ -270,7 +276,7 @@ def _agreement(
     """Where the oracle did not go, the median of all contenders stands for it."""
     if conditions.agreement is None or conditions.dropout or not others:
         return
-    if conditions.cell.input != "resident":
+    if conditions.cell.loads:
         return
     known: dict[tuple[int, int], list[float]] = {}
     for other in others:
@@ -304,7 +310,7 @@ def _accounts(windows: Sequence[Window], conditions: Conditions) -> Iterator[Aud
     yield _check("staging", len(moved), 0, 0, moved[0].round if moved else None)
     slack = SLACK_SECONDS * count
     cpu_seconds = _sum(window.cpu_seconds for window in windows)
-    if cell.input == "resident":
+    if not cell.loads:
         gathered = _sum(window.gather_cpu_seconds for window in windows)
         staged = _sum(window.stage_cpu_seconds for window in windows)
         yield _check("staging_time", staged, 0, STAGED_TIMES_GATHERED * gathered + slack)
@@ -343,7 +349,7 @@ def _threads(windows: Sequence[Window], cell: Cell, cpu_seconds: float) -> Itera
     """CPU time of all that the worker has started, for each second of its windows."""
     children = _sum(window.children_cpu_seconds for window in windows)
     seconds = _sum(window.wall_seconds for window in windows)
-    if cell.input != "resident":
+    if cell.loads:
         # A loader's processes also work between windows, and all of that was counted.
         cpu_seconds = _sum(window.total_cpu_seconds for window in windows)
         seconds = _sum(window.answer_seconds for window in windows)
@@ -386,7 +392,7 @@ def _unmade(
 ) -> Iterator[str]:
     if conditions.dropout:
         yield "no loss can be foretold: dropout is random"
-    elif conditions.cell.input != "resident":
+    elif conditions.cell.loads:
         yield "no loss was foretold: the loader chose the order"
     elif len(held) < len(windows) and conditions.agreement is None:
         yield (

@@ -161,7 +161,7 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
     """Each pair with its numbers but not yet judged; its differences where they can be."""
     blocks = finished_blocks(run, long=True)
     barred = obstacles(run.manifest.cells, held_results(run), blocks)
-    with_loader = {cell.id for cell in run.manifest.cells if cell.input == "loader"}
+    with_loader = {cell.id for cell in run.manifest.cells if cell.loads}
     trained = curves_by_cell(run)
     for group in run.manifest.plan.groups:
         cells = [each for each in group.cells if (group.name, each) in trained]

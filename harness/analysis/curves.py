@@ -124,12 +124,12 @@ def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
 
     Cells with a loader train in an order of their own: they are in none.
     """
-    inputs = {cell.id: cell.input for cell in run.manifest.cells}
+    loading = {cell.id for cell in run.manifest.cells if cell.loads}
     blocks = finished_blocks(run, long=True)
     barred = obstacles(run.manifest.cells, held_results(run), blocks)
     accuracy: defaultdict[tuple[str, int, int], dict[str, float]] = defaultdict(dict)
     for curve in curves(run):
-        for point in curve.epochs if inputs.get(curve.cell) != "loader" else ():
+        for point in curve.epochs if curve.cell not in loading else ():
             if point.test_accuracy is not None:
                 accuracy[curve.group, curve.block, point.epoch][curve.cell] = point.test_accuracy
     spreads = []

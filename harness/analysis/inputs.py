@@ -20,7 +20,7 @@ from harness.analysis.estimates import Contender, Floats, log_rates, sample
 from harness.analysis.judgement import Interval
 from harness.analysis.spread import LEAST_SD_OF_LOG_RATE, spread
 from harness.analysis.trials import Block, finished_blocks
-from harness.spec.cells import Cell
+from harness.spec.cells import Cell, Input
 from harness.spec.events import Run
 
 CONFIDENCE = 0.95
@@ -35,6 +35,8 @@ class InputCost(msgspec.Struct, frozen=True, kw_only=True):
     resident_cell: str
     loader_group: str
     loader_cell: str
+    input: Input
+    """How that loader was written: ``loader`` or ``pipeline``."""
     loader_workers: int
     resident_examples_per_second: float
     loader_examples_per_second: float
@@ -68,11 +70,11 @@ def input_costs(run: Run) -> tuple[InputCost, ...]:
         for name in group.cells
         if name in cells and name in logs
     ]
-    resident = {_sameness(cell): (cell, group) for cell, group in placed if cell.input != "loader"}
+    resident = {_sameness(cell): (cell, group) for cell, group in placed if not cell.loads}
     return tuple(
         _input_cost(*resident[_sameness(cell)], cell, group, logs, blocks)
         for cell, group in placed
-        if cell.input == "loader" and _sameness(cell) in resident
+        if cell.loads and _sameness(cell) in resident
     )
 
 
@@ -129,6 +131,7 @@ def _input_cost(
         resident_cell=resident.id,
         loader_group=loader_group,
         loader_cell=loader.id,
+        input=loader.input,
         loader_workers=loader.loader_workers,
         resident_examples_per_second=math.exp(float(of_resident.mean())),
         loader_examples_per_second=math.exp(float(of_loader.mean())),

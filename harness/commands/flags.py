@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast, get_type_hints
 import typer
 
 from harness.errors import UsageError
-from harness.spec.cells import Input, Settings
+from harness.spec.cells import INPUTS, Input, Settings
 from harness.spec.selection import FrameworkChoice, Selection
 
 Frameworks = Annotated[
@@ -44,7 +44,11 @@ class Flags:
     ] = None
     input: Annotated[
         list[str] | None,
-        typer.Option("--input", help="resident, or loader: the framework's own data loader."),
+        typer.Option(
+            "--input",
+            help="resident, or the framework's own data loader: loader as its tutorials write it, "
+            "pipeline as an expert does.",
+        ),
     ] = None
     loader_workers: Annotated[
         int,
@@ -88,11 +92,11 @@ class Flags:
             raise UsageError(
                 f"--device is {self.device!r}, expected cpu, gpu or gpu:N: choose one of these"
             )
-        inputs = _words("--input", self.input, ("resident", "loader"), ("resident",))
-        if self.loader_workers and "loader" not in inputs:
+        inputs = _words("--input", self.input, INPUTS, ("resident",))
+        if self.loader_workers and inputs == ("resident",):
             raise UsageError(
                 f"--loader-workers is {self.loader_workers} where no loader is measured, expected "
-                "none: add --input loader, or leave it out"
+                "none: add --input loader or --input pipeline, or leave it out"
             )
         settings = _words("--settings", self.settings, ("matched", "stock"), ("matched",))
         return Selection(

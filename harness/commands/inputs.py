@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.console import Console
-from harness.datasets.arrays import digest_of_weights
+from harness.datasets.arrays import (
+    ExamplesDigest,
+    digest_of_weights,
+    examples_digest,
+    load_arrays,
+)
 from harness.datasets.catalogue import read_catalogue as read_datasets
 from harness.datasets.order import OrderCursor, batch_order
 from harness.datasets.records import Dataset
@@ -50,6 +56,7 @@ class Inputs:
         self._progress = progress
         self._weight_hashes: dict[Path, str] = {}
         self._orders: set[Path] = set()
+        self._published: dict[str, PublishedExamples] = {}
         self._resized: dict[tuple[str, int, int], Dataset] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -73,9 +80,11 @@ class Inputs:
             weights=str(self._weights(recipe, seed)),
             order=str(self._order(recipe, seed)),
             loader=(
-                Loader(data_folder=published.folder, workers=cell.loader_workers)
-                if cell.input == "loader"
-                else None
+                None
+                if cell.input == "resident"
+                else Loader(
+                    kind=cell.input, data_folder=published.folder, workers=cell.loader_workers
+                )
             ),
         )
 
@@ -97,6 +106,17 @@ class Inputs:
     def weights_hash(self, cell: Cell, seed: int) -> str:
         """Digest of its initial weights, as ``Hashes.weights``."""
         return self._weight_hashes[self._weights(cell.recipe, seed)]
+
+    def published_examples(self, cell: Cell) -> PublishedExamples:
+        """What an epoch of a loader over its dataset has to bring."""
+        name = cell.recipe.dataset
+        if name not in self._published:
+            data = load_arrays(Path(self._datasets[name].folder))
+            self._published[name] = PublishedExamples(
+                examples_digest(data.train_images, data.train_labels),
+                tuple(int(n) for n in np.bincount(data.train_labels, minlength=Model.CLASSES)),
+            )
+        return self._published[name]
 
     def train_examples(self, cell: Cell) -> int:
         """Of its dataset."""
@@ -133,6 +153,15 @@ class Inputs:
                 np.save(file, batch_order(seed, self._epochs, examples))
             self._orders.add(path)
         return path
+
+
+class PublishedExamples(NamedTuple):
+    """A dataset's training set, whatever its order."""
+
+    digest: ExamplesDigest
+    """Of its images as they were published."""
+    labels: tuple[int, ...]
+    """Examples by class."""
 
 
 class DatasetProgress:

@@ -159,7 +159,7 @@ def plan_run(
     threads = selection.threads or default_threads()
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
-    loader = "loader" in selection.inputs
+    loader = selection.inputs != ("resident",)
     environments = sync_environments(console, choices, device, loader=loader)
     recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
     installed = [
@@ -257,7 +257,7 @@ def prepare_workers(
                 f"The code of {name} is not the one that the run began with, expected the same: "
                 "bring that back, or start a new run"
             )
-    loader = any(cell.input == "loader" for cell in manifest.cells)
+    loader = any(cell.loads for cell in manifest.cells)
     synced = sync_environments(console, choices, manifest.cells[0].device, loader=loader)
     [oracle] = sync_environments(console, [Choice(catalogue.oracle, None)], "cpu")
     for before, now in zip(manifest.environments, synced, strict=True):

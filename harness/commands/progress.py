@@ -12,6 +12,7 @@ from collections import defaultdict
 
 from harness.analysis.audit import audit_verdict
 from harness.analysis.dropout import dropout_verdict
+from harness.analysis.loaders import loader_verdict
 from harness.analysis.parity import parity_verdict
 from harness.commands.board import Standings
 from harness.console import Console
@@ -25,6 +26,7 @@ from harness.spec.events import (
     Evaluation,
     Failure,
     Group,
+    LoaderCheck,
     Manifest,
     Parity,
     Skip,
@@ -89,6 +91,9 @@ class RunProgress:
         match event:
             case Audit():
                 self._audit(event)
+            case LoaderCheck():
+                for failure in loader_verdict(event).failures:
+                    self._console.warn(f"parity failed: {event.cell}: {failure}")
             case DropoutCheck():
                 self._dropout(event)
             case Parity():

@@ -164,7 +164,7 @@ class RunSession:
         plan = self._manifest.plan
         cells = self._cells
         # A loader trains in its own order: its accuracies have nothing to be compared with.
-        groups = [each for each in plan.groups if cells[each.cells[0]].input == "resident"]
+        groups = [each for each in plan.groups if not cells[each.cells[0]].loads]
         for number in range(len(plan.seeds)):
             for group in groups:
                 self._block(group, number, long=True)

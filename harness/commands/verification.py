@@ -24,6 +24,7 @@ from harness.analysis.parity import (
     held,
     is_blunt,
     relative_deviation,
+    relative_deviation_of_loss,
 )
 from harness.analysis.trials import Trial
 from harness.commands.oracle import Oracle, Trajectory
@@ -31,6 +32,7 @@ from harness.commands.preparation import Prepared
 from harness.environments.machine import measured_peak_flops
 from harness.execution.block import Contender
 from harness.execution.dropout import dropout_check, drops, oracle_draws
+from harness.execution.loader_check import STEPS, look_at_loader
 from harness.execution.process import BOOTSTRAP, WorkerError, WorkerProcess
 from harness.execution.proof import (
     Proof,
@@ -41,7 +43,16 @@ from harness.execution.proof import (
     take_proof,
 )
 from harness.spec.cells import Cell
-from harness.spec.events import AnyEvent, Audit, DropoutCheck, Failure, Manifest, Parity
+from harness.spec.events import (
+    AnyEvent,
+    Audit,
+    Deviation,
+    DropoutCheck,
+    Failure,
+    LoaderCheck,
+    Manifest,
+    Parity,
+)
 from harness.spec.implementations import Float64
 from harness.spec.recipes import held_by_float32
 from harness.worker.wire import Drawn
@@ -88,6 +99,8 @@ class Verification:
             float64 = self._prepared.float64[cell.id]
             if is_blunt(expected.envelope) and float64 is not None and cell.mode in float64.modes:
                 self._record(self._in_float64(contender, plan, expected, float64))
+            if cell.loads and not contender.script:
+                self._record(self._loader(contender, expected))
             if drops(_model(contender)) and not contender.script:
                 self._record(self._dropout(contender))
         except WorkerError as error:
@@ -108,7 +121,7 @@ class Verification:
             WorkerError: it failed.
         """
         cell = contender.cell
-        if contender.script or cell.input != "resident" or drops(_model(contender)):
+        if contender.script or cell.loads or drops(_model(contender)):
             return  # proved by workers of their own: of scripts, of batches staged, without dropout
         plan = self._plan(cell)
         proof = ask_proof(process, _model(contender), prove_command(contender, plan))
@@ -209,6 +222,43 @@ class Verification:
         exactness = Exactness(float64.parameters, float64.statistics)
         return self._parity(contender.cell, proof, expected, plan, exactness=exactness)
 
+    def _loader(self, contender: Contender, expected: Trajectory) -> LoaderCheck:
+        """What the cell's own loader brings, and what training on it comes to.
+
+        Raises:
+            WorkerError: the worker failed.
+        """
+        cell = contender.cell
+        seen = look_at_loader(contender, self._log(cell, "loader"))
+        loaded, examples = seen.loaded, self._prepared.inputs.published_examples(cell)
+        by_loader, resident = loaded.by_loader, loaded.resident
+        # The same kernels on the same values: their own rounding, in some steps.
+        granted = FACTOR * max(ROUNDINGS, *expected.envelope.values())
+        checks = {
+            ("loss", ""): relative_deviation_of_loss(by_loader.loss_sum, resident.loss_sum),
+            ("hits", ""): abs(by_loader.correct - resident.correct) / max(1, resident.examples),
+            **{
+                ("weights", name): relative_deviation(seen.by_loader[name], array)
+                for name, array in seen.resident.items()
+            },
+        }
+        return LoaderCheck(
+            at=time.time(),
+            cell=cell.id,
+            examples=loaded.examples,
+            expected_examples=examples.digest.examples,
+            digest=loaded.digest,
+            expected_digest=f"{examples.digest.total:064x}",
+            labels=loaded.labels,
+            expected_labels=examples.labels,
+            in_file_order=loaded.in_file_order,
+            same_order_again=loaded.same_order_again,
+            deviations=tuple(
+                Deviation(check=check, step=STEPS, tensor=name, value=value, tolerance=granted)
+                for (check, name), value in checks.items()
+            ),
+        )
+
     def _dropout(self, contender: Contender) -> DropoutCheck:
         """What masks do to the cell's losses, beside what they do to the oracle's.
 
@@ -237,7 +287,7 @@ class Verification:
     def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
         """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
         contender = self._prepared.contenders[cell.id]
-        if cell.input != "resident" or drops(_model(contender)):
+        if cell.loads or drops(_model(contender)):
             return None
         try:
             if seed == self._manifest.plan.seed:
@@ -264,13 +314,13 @@ class Verification:
 
     def _window_steps(self, cell: Cell) -> int:
         plan, group = self._manifest.plan, self._groups[cell.id]
-        if cell.input != "resident":
+        if cell.loads:
             return plan.window_steps
         return plan.window_steps if group.window_steps is None else group.window_steps
 
     def _is_timed(self, cell: Cell) -> bool:
         plan = self._manifest.plan
-        return cell.input == "resident" and (plan.long_trials or any(plan.looks))
+        return not cell.loads and (plan.long_trials or any(plan.looks))
 
     def _followed_steps(self, cell: Cell) -> int:
         """Steps of a short trial, so far as they lie in the first epoch and are affordable."""

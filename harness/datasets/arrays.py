@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,6 +30,20 @@ class Arrays(NamedTuple):
     train_labels: NDArray[np.uint8]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ExamplesDigest:
+    """Which examples there are, each as often as it is there, in whatever order."""
+
+    examples: int
+    total: int
+    """The sum, modulo 2²⁵⁶, of each example's SHA-256: of its pixels, then of its label as int64,
+    little-endian."""
+
+    def __add__(self, other: ExamplesDigest) -> ExamplesDigest:
+        """That of the examples of both."""
+        return ExamplesDigest(self.examples + other.examples, (self.total + other.total) % 2**256)
 
 
 def array_path(folder: Path, field: str) -> Path:
@@ -144,6 +159,22 @@ def digest_of_order(order: NDArray[Any]) -> str:
     ``order``: indices in the order of training, in one dimension or epoch by epoch.
     """
     return _digest(np.dtype("<i8"), order)
+
+
+def examples_digest(images: NDArray[np.uint8], labels: NDArray[Any]) -> ExamplesDigest:
+    """That of images (N, H, W) and their labels (N,); of parts, ``+`` gives that of the whole.
+
+    Raises:
+        ValueError: ``images`` is not uint8, or there is not one label for each.
+    """
+    if images.dtype != np.uint8:
+        raise ValueError(f"images are {images.dtype}, expected uint8")
+    total = 0
+    for image, label in zip(images, labels.astype("<i8"), strict=True):
+        digest = hashlib.sha256(np.ascontiguousarray(image).data)
+        digest.update(label.tobytes())
+        total += int.from_bytes(digest.digest(), "little")
+    return ExamplesDigest(len(labels), total % 2**256)
 
 
 def _digest(dtype: np.dtype[Any], *arrays: NDArray[Any]) -> str:

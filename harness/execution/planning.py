@@ -145,7 +145,7 @@ def cells_of(
             variant=variant,
             mode=mode,
             input=source,
-            loader_workers=selection.loader_workers if source == "loader" else 0,
+            loader_workers=0 if source == "resident" else selection.loader_workers,
             device=device,
             threads=threads,
             settings=settings,
@@ -248,7 +248,7 @@ def paced(
         rounds, window_steps = override.rounds, override.window_steps
         if window_steps is None and suite.window_examples is not None:
             window_steps = max(1, suite.window_examples // cell.recipe.batch_size)
-        if cell.input == "loader":
+        if cell.loads:
             half_epoch = train_examples[cell.recipe.dataset] // cell.recipe.batch_size // 2
             rounds, window_steps = LOADER_ROUNDS, max(1, half_epoch - LEAD_IN_STEPS)
         longest = train_examples[cell.recipe.dataset] // cell.recipe.batch_size - LEAD_IN_STEPS

@@ -63,7 +63,7 @@ class Cast(NamedTuple):
         return f"{cell.recipe.label} {place_in_words(cell)}"
 
     def label(self, group: Group) -> str:
-        """The recipe that the group trains, with its overrides, and its input if it is a loader."""
+        """The recipe that the group trains, with its overrides, and its input if it is its own."""
         cells = [self.member(cell).cell for cell in group.cells]
         return next((label_of(cell) for cell in cells if cell), group.name.split("/")[0])
 
@@ -99,15 +99,15 @@ def place_in_words(cell: Cell) -> str:
 
 def input_in_words(cell: Cell) -> str:
     """``resident input``, ``loader input with 2 workers``."""
-    if cell.input != "loader":
+    if not cell.loads:
         return f"{cell.input} input"
     return f"{cell.input} input with {count(cell.loader_workers, 'worker')}"
 
 
 def label_of(cell: Cell) -> str:
-    """The recipe that it trains, with its overrides, and its input if it is a loader."""
+    """The recipe that it trains, with its overrides, and its input if it is its own."""
     label = cell.recipe.label
-    return label if cell.input != "loader" else f"{label} ({input_in_words(cell)})"
+    return f"{label} ({input_in_words(cell)})" if cell.loads else label
 
 
 def _short_names(cells: list[Cell], titles: dict[str, str]) -> dict[str, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from harness.spec.bounds import Count
 from harness.spec.recipes import Recipe
 
-Input = Literal["resident", "loader"]
+Input = Literal["resident", "loader", "pipeline"]
+"""Where a window's batches come from: laid ready by the harness, or by the framework's own data
+loader, as its tutorials write it (``loader``) or as an expert does (``pipeline``)."""
+INPUTS: tuple[Input, ...] = get_args(Input)
 Settings = Literal["matched", "stock"]
 
 OF_BASE = "base-"
@@ -35,6 +38,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     threads: Count
     settings: Settings = "matched"
+
+    @property
+    def loads(self) -> bool:
+        """Whether the framework's own data loader feeds it, in an order of its own."""
+        return self.input != "resident"
 
     @property
     def id(self) -> str:
@@ -77,5 +85,5 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _source(self) -> str:
-        """``resident``, or ``loader-2w`` for one with 2 workers."""
-        return self.input if self.input == "resident" else f"{self.input}-{self.loader_workers}w"
+        """``resident``, or ``loader-2w`` and ``pipeline-2w`` for those with 2 workers."""
+        return f"{self.input}-{self.loader_workers}w" if self.loads else self.input

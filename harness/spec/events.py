@@ -149,6 +149,28 @@ class Audit(Event, tag="audit", frozen=True, kw_only=True):
     """One clause for each check that could not be made, and why."""
 
 
+class LoaderCheck(Event, tag="loader_check", frozen=True, kw_only=True):
+    """An epoch of a framework's own loader was looked at, and its first batches trained on twice:
+    as the loader brings them, and staged on the device as the proof has them."""
+
+    cell: str
+    examples: Count
+    """Of an epoch."""
+    expected_examples: Count
+    digest: str
+    """Order-free digest of its pixels and labels; empty where the framework has resized them."""
+    expected_digest: str
+    labels: tuple[Count, ...]
+    """Examples of an epoch by class."""
+    expected_labels: tuple[Count, ...]
+    in_file_order: bool
+    """Whether the first batch is that of the file, unshuffled."""
+    same_order_again: bool
+    """Whether the second epoch begins as the first."""
+    deviations: tuple[Deviation, ...]
+    """Loss, hits and weights after the first batches, against those of the staged ones."""
+
+
 class DropoutCheck(Event, tag="dropout_check", frozen=True, kw_only=True):
     """The losses of one batch under many dropout masks were taken, of a cell and of the oracle.
 
@@ -386,6 +408,7 @@ AnyEvent = (
     | Parity
     | Audit
     | DropoutCheck
+    | LoaderCheck
     | TrialStarted
     | Window
     | Evaluation

@@ -126,7 +126,7 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     float64: Float64 | None = None
     """None: it computes in float32 alone."""
     inputs: Annotated[tuple[Input, ...], msgspec.Meta(min_length=1)] = ("resident",)
-    """``loader``: its adapter is a ``LoadingAdapter``."""
+    """Beside ``resident``, what its adapter's ``open_loader`` takes: ``loader``, ``pipeline``."""
     loader_processes: bool = False
     """Whether its loader's workers are processes, which hand batches over in shared memory."""
     memory_mib: MemoryMib

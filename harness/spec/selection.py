@@ -29,7 +29,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     modes: tuple[str, ...] = ()
     inputs: tuple[Input, ...] = ("resident",)
     loader_workers: int = 0
-    """Of cells whose input is a loader: processes or threads beside the main one."""
+    """Of cells that a loader feeds: processes or threads beside the main one."""
     device: str | None = None
     threads: int | None = None
     settings: tuple[Settings, ...] = ("matched",)

@@ -20,6 +20,7 @@ from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights,
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
 from harness.worker.draws import draw
+from harness.worker.loaders import load
 from harness.worker.loop import TrainingLoop, batches, evaluation_batch, finite
 from harness.worker.readings import peak_memory_bytes, thread_settings
 from harness.worker.wire import (
@@ -32,6 +33,7 @@ from harness.worker.wire import (
     Finished,
     Hello,
     Job,
+    Load,
     Message,
     Prove,
     Proved,
@@ -104,6 +106,9 @@ class Session:
             elif isinstance(command, Prove):
                 self.phase = "proof"
                 self.send(self._prove(command))
+            elif isinstance(command, Load):
+                self.phase = "loader"
+                self.send(load(loop.adapter, job, self._start.weights, command))
             elif isinstance(command, Draw):
                 self.phase = "dropout"
                 self.send(draw(adapter, job, command))
@@ -147,7 +152,10 @@ class Session:
             with self._timed("stage"):
                 published = load_arrays(Path(job.loader.data_folder))
                 adapter.open_loader(
-                    published.train_images, published.train_labels, job.loader.workers
+                    published.train_images,
+                    published.train_labels,
+                    job.loader.workers,
+                    job.loader.kind,
                 )
         self.phase = "device"
         result_device = asked(adapter, "result_device") or ""

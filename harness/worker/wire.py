@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.spec.events import Hashes, Sample
-from impls.adapter import LayerLine, Setup
+from impls.adapter import LayerLine, LoaderKind, Setup
 
 WARM_UP_STEPS = 5
 
@@ -18,6 +18,7 @@ WARM_UP_STEPS = 5
 class Loader(msgspec.Struct, frozen=True, kw_only=True):
     """The framework feeds itself with its own data loader."""
 
+    kind: LoaderKind = "loader"
     data_folder: str
     """As ``Job.data_folder``, with the images as they were published: a loader resizes them."""
     workers: int
@@ -92,6 +93,15 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True, tag="draw"):
     """Without training: by the method ``training_losses`` that the oracle has."""
 
 
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
+    """Look at an epoch of the loader's, and train on its first ``steps`` batches in two ways."""
+
+    steps: int
+    output: str
+    """Where to write the weights after each: an ``.npz`` with ``loader/<name>`` and
+    ``resident/<name>``."""
+
+
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag="describe"):
     """Say which layers the framework sees."""
 
@@ -103,7 +113,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True, tag="finish"):
     """Where to write the weights as they are then, an ``.npz`` by name; empty: nowhere."""
 
 
-Command = Job | Train | Evaluate | Prove | Draw | Describe | Finish
+Command = Job | Train | Evaluate | Prove | Draw | Load | Describe | Finish
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
@@ -206,6 +216,18 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True, tag="drawn"):
     """The same batch's in inference mode, several times, before the draws and after them."""
 
 
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag="loaded"):
+    """What a loader brings; the fields are those of ``events.LoaderCheck``."""
+
+    examples: int
+    digest: str
+    labels: tuple[int, ...]
+    in_file_order: bool
+    same_order_again: bool
+    by_loader: Sums
+    resident: Sums
+
+
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag="described"):
     """The framework's own layers, in the order of the forward pass."""
 
@@ -230,7 +252,9 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-Message = Hello | Ready | Trained | Evaluated | Proved | Drawn | Described | Finished | Failed
+Message = (
+    Hello | Ready | Trained | Evaluated | Proved | Drawn | Loaded | Described | Finished | Failed
+)
 
 
 def encode(message: Command | Message) -> bytes:

@@ -29,7 +29,7 @@ https://github.com/apache/mxnet/blob/1.9.1/src/operator/nn/batch_norm.cc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -38,7 +38,16 @@ import numpy as np
 from mxnet import autograd, gluon, nd
 from numpy.typing import NDArray
 
-from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.adapter import (
+    Adam,
+    LayerLine,
+    LoadedBatch,
+    LoaderKind,
+    LoadingAdapter,
+    Metrics,
+    Setup,
+    Weights,
+)
 from impls.gluon.blocks import layers_of, parameters_of, pass_everything_on
 from impls.gluon.loader import endless_batches
 from impls.gluon.models import MODELS
@@ -102,6 +111,7 @@ class GluonAdapter:
         self._examples = 0
         self._outputs: list[Any] = []
         """Loss and hits of the latest step, as they came out of it."""
+        self._loaded: Iterator[Any] = iter(())
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
@@ -184,20 +194,29 @@ class GluonAdapter:
         return layers_of(self._net, self._setup.model.input_shape)
 
     def open_loader(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        workers: int,
+        kind: LoaderKind,
     ) -> None:
         """Gluon's ``DataLoader`` is set up over (N, H, W) ``images`` and (N,) ``labels``."""
-        self._loaded = endless_batches(images, labels, self._setup, workers)
+        self._loaded = endless_batches(images, labels, self._setup, workers, kind)
 
     def train_from_loader(self, steps: int) -> None:
         """One trainer step for each of the loader's next batches has been issued."""
         self._train_on(
             (
                 images.as_in_context(self._context).astype(self._setup.precision, copy=False),
-                labels.as_in_context(self._context).astype(self._setup.precision),
+                labels.as_in_context(self._context).astype(self._setup.precision, copy=False),
             )
             for images, labels in islice(self._loaded, steps)
         )
+
+    def loaded_batches(self, count: int) -> Iterator[LoadedBatch]:
+        """The loader's next ``count`` batches on the host, in place of being trained on."""
+        for images, labels in islice(self._loaded, count):
+            yield LoadedBatch(images.asnumpy(), labels.asnumpy().astype(np.int64))
 
     def _train_on(self, batches: Iterable[tuple[Any, Any]]) -> None:
         """One trainer step per pair has been issued, then the sum of their losses and hits."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, when keras is imported
@@ -32,7 +32,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.adapter import (
+    Adam,
+    LayerLine,
+    LoadedBatch,
+    LoaderKind,
+    LoadingAdapter,
+    Metrics,
+    Setup,
+    Weights,
+)
 from impls.keras.loader import Loader
 from impls.keras.models import MODELS
 from impls.keras.training import FitTraining, Training, WrittenTraining
@@ -119,7 +128,11 @@ class KerasAdapter:
             self._training.train(batches)
 
     def open_loader(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        workers: int,
+        kind: LoaderKind,
     ) -> None:
         """A ``tf.data`` pipeline over (N, H, W) images and (N,) labels stands; see ``Loader``."""
         _, height, width = self._setup.model.input_shape
@@ -130,6 +143,7 @@ class KerasAdapter:
             batch_size=self._setup.batch_size,
             seed=self._setup.seed,
             workers=workers,
+            kind=kind,
         )
 
     def train_from_loader(self, steps: int) -> None:
@@ -137,10 +151,24 @@ class KerasAdapter:
 
         Raises ``RuntimeError``: no loader is open.
         """
+        with tf.device(self._device):
+            self._training.train_from(self._open(), steps)
+
+    def loaded_batches(self, count: int) -> Iterator[LoadedBatch]:
+        """The pipeline's next ``count`` batches on the host, in place of being trained on.
+
+        Raises ``RuntimeError``: no loader is open.
+        """
+        loader = self._open()
+        for _ in range(count):
+            images, labels = loader.batches.get_next()
+            loader.examples_of_next(1)
+            yield LoadedBatch(images.numpy().transpose(0, 3, 1, 2), labels.numpy())
+
+    def _open(self) -> Loader:
         if self._loader is None:
             raise RuntimeError("No loader is open, expected one: call open_loader first")
-        with tf.device(self._device):
-            self._training.train_from(self._loader, steps)
+        return self._loader
 
     def synchronize(self) -> None:
         """All work issued so far is finished, copies of staged batches to a GPU with it.

@@ -29,7 +29,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from impls.adapter import Adam, LayerLine, LoadingAdapter, Metrics, Setup, Weights
+from impls.adapter import (
+    Adam,
+    LayerLine,
+    LoadedBatch,
+    LoaderKind,
+    LoadingAdapter,
+    Metrics,
+    Setup,
+    Weights,
+)
 from impls.pytorch.loader import endless_batches
 from impls.pytorch.machine import device_named, require_compiler
 from impls.pytorch.models import MODELS
@@ -129,16 +138,25 @@ class PytorchAdapter:
             self._step(images, labels)
 
     def open_loader(
-        self, images: NDArray[np.uint8], labels: NDArray[np.uint8], workers: int
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        workers: int,
+        kind: LoaderKind,
     ) -> None:
-        """torchvision's ``DataLoader`` chain is set up over the (N, H, W) images; see loader.py."""
-        self._loaded = endless_batches(images, labels, self._setup, workers)
+        """A ``DataLoader`` is set up over (N, H, W) images and (N,) labels; see loader.py."""
+        self._loaded = endless_batches(images, labels, self._setup, workers, kind, self._device)
 
     def train_from_loader(self, steps: int) -> None:
         """One optimizer step for each of the loader's next ``steps`` batches has been issued."""
         self._model.train()
         for images, labels in islice(self._loaded, steps):
             self._step(images.to(self._device, self._dtype), labels.to(self._device))
+
+    def loaded_batches(self, count: int) -> Iterator[LoadedBatch]:
+        """The loader's next ``count`` batches on the host, in place of being trained on."""
+        for images, labels in islice(self._loaded, count):
+            yield LoadedBatch(images.cpu().numpy(), labels.cpu().numpy())
 
     def _step(self, images: Any, labels: Any) -> None:
         """One optimizer step has been issued, and its loss and hits are added up."""

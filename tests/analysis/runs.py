@@ -78,7 +78,7 @@ def cell(
         version="1.0",
         mode="eager",
         input=source,
-        loader_workers=2 if source == "loader" else 0,
+        loader_workers=0 if source == "resident" else 2,
         device=device,
         threads=2,
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.analysis.inputs import input_costs, share_interval
+from harness.spec.cells import Input
 from harness.spec.events import Run
 
 from .golden import A, B
@@ -17,26 +18,28 @@ from .runs import BATCH, STEPS, USUAL_RATE, Logs, cell, noise, run_of, short_eve
 logs = st.lists(st.floats(-1, 1), min_size=2, max_size=8).map(np.array)
 
 
-def both(resident: dict[str, Logs], loader: dict[str, Logs]) -> Run:
+def both(resident: dict[str, Logs], loader: dict[str, Logs], source: Input = "loader") -> Run:
     contenders = {"alpha": A, "beta": B}
     events = short_events({contenders[name]: rows for name, rows in resident.items()})
     events += short_events(
-        {contenders[name]: rows for name, rows in loader.items()}, source="loader", first_trial=500
+        {contenders[name]: rows for name, rows in loader.items()}, source=source, first_trial=500
     )
-    return run_of(events, ["alpha", "beta"], sources=("resident", "loader"), aa=False)
+    return run_of(events, ["alpha", "beta"], sources=("resident", source), aa=False)
 
 
-def test_the_share_of_time_that_input_costs() -> None:
+@pytest.mark.parametrize("source", ["loader", "pipeline"])
+def test_the_share_of_time_that_input_costs(source: Input) -> None:
     flat = np.zeros((3, 2))
     run = both(
         {"alpha": flat, "beta": flat + math.log(2)},
         {"alpha": flat + math.log(0.75), "beta": flat + math.log(0.5)},
+        source,
     )
     alpha, beta = input_costs(run)
-    assert (alpha.recipe, alpha.loader_workers) == ("lenet-sgd", 2)
+    assert (alpha.recipe, alpha.input, alpha.loader_workers) == ("lenet-sgd", source, 2)
     assert alpha.resident_cell == cell("alpha").id
-    assert alpha.loader_cell == cell("alpha", source="loader").id
-    assert alpha.loader_group.endswith("/loader-2w/cpu-2t")
+    assert alpha.loader_cell == cell("alpha", source=source).id
+    assert alpha.loader_group.endswith(f"/{source}-2w/cpu-2t")
     assert alpha.resident_examples_per_second == pytest.approx(USUAL_RATE)
     assert alpha.loader_examples_per_second == pytest.approx(0.75 * USUAL_RATE)
     assert alpha.share_of_time == pytest.approx(0.25)

@@ -75,7 +75,7 @@ def test_a_flag_that_is_left_out_is_no_option_and_keeps_its_default():
     ("flags", "message"),
     [
         (Flags(device="gpu:one"), "--device is 'gpu:one', expected cpu, gpu or gpu:N"),
-        (Flags(input=["disk"]), "--input is 'disk', expected one of resident, loader"),
+        (Flags(input=["disk"]), "--input is 'disk', expected one of resident, loader, pipeline"),
         (Flags(settings=["best"]), "--settings is 'best', expected one of matched, stock"),
         (Flags(budget="10"), "--budget is '10', expected a time such as 90s, 10m or 1h"),
         (Flags(loader_workers=1), "--loader-workers is 1 where no loader is measured"),

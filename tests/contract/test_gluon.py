@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,44 +70,6 @@ found["parameters"] = sum(line.parameters for line in before)
 print(json.dumps(found))
 """
 
-LOADER = """
-import psutil
-from impls.gluon.loader import endless_batches
-images = np.random.RandomState(3).randint(256, size=(100, 28, 28)).astype(np.uint8)
-labels = (np.arange(100) % 10).astype(np.uint8)
-scaled = np.divide(images, np.float32(255), dtype=np.float32)
-expected = sorted(image.tobytes() for image in scaled)
-found, keep = {"runs": {}, "children": []}, []
-for mode, workers in (("eager", 0), ("compiled", 2)):
-    this = setup("lenet", mode=mode, seed=7, batch_size=32)
-    adapter = create(this)
-    adapter.load_weights(weights_of("lenet"))
-    adapter.open_loader(images, labels, workers)
-    for steps in (3, 5):
-        adapter.train_from_loader(steps)
-    loaded, metrics = adapter.weights(), adapter.take_metrics()
-    source = endless_batches(images, labels, this, workers)
-    drawn = [[array.asnumpy() for array in next(source)] for _ in range(8)]
-    seen = [image.tobytes() for batch, _ in drawn for image in batch]
-    adapter.load_weights(weights_of("lenet"))
-    for batch, answers in drawn:
-        adapter.train(adapter.stage(batch[np.newaxis], answers[np.newaxis].astype(np.int64)))
-    found["runs"][f"{mode}, {workers} workers"] = {
-        "sizes": [len(answers) for _, answers in drawn],
-        "epochs_are_whole": [sorted(part) == expected for part in (seen[:100], seen[100:])],
-        "epochs_are_alike": seen[:100] == seen[100:],
-        "examples": metrics.examples,
-        "from_staged": distance(loaded, adapter.weights(), loaded),
-        "loss": abs(metrics.loss_sum - adapter.take_metrics().loss_sum) / metrics.loss_sum,
-    }
-    keep += [adapter, source]
-large = next(endless_batches(images, labels, setup("resnet18", batch_size=32), 0))[0].asnumpy()
-found["large"] = [list(large.shape), str(large.dtype), float(large.min()), float(large.max())]
-for child in psutil.Process().children(recursive=True):
-    found["children"].append([child.pid, os.getpgid(child.pid) == os.getpgid(0)])
-print(json.dumps(found))
-"""
-
 
 @pytest.fixture
 def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,23 +110,3 @@ def test_asking_for_layers_leaves_what_is_compiled_as_it_is(answer):
         ["", "MaxPool2D", [64, 24, 24]],
         ["stage1.block1.conv1", "Conv2D", [64, 24, 24]],
     ]
-
-
-def test_training_from_the_loader_is_training_on_its_batches(answer):
-    before = set(Path("/dev/shm").glob("*"))
-    found = answer(LOADER)
-    assert found["large"][:2] == [[32, 1, 96, 96], "float32"]
-    assert 0.0 <= found["large"][2] < found["large"][3] <= 1.0
-    assert len(found["runs"]) == 2
-    for run in found["runs"].values():
-        assert run["sizes"] == [32, 32, 32, 4] * 2
-        assert run["epochs_are_whole"] == [True, True]
-        assert not run["epochs_are_alike"]
-        assert run["examples"] == 200
-        assert run["from_staged"] < 1e-6
-        assert run["loss"] < 1e-6
-    # Two loaders with two workers each were open until the end of the process.
-    assert len(found["children"]) == 4
-    assert all(same_group for _, same_group in found["children"])
-    assert not [pid for pid, _ in found["children"] if Path(f"/proc/{pid}").exists()]
-    assert not [path for path in set(Path("/dev/shm").glob("*")) - before if "mx" in path.name]

@@ -59,40 +59,6 @@ found["apart"] = distance(weights["fit"], weights["compiled"])
 print(json.dumps(found))
 """
 
-LOADER = """
-from impls.keras.loader import Loader
-images = np.random.RandomState(3).randint(256, size=(100, 28, 28)).astype(np.uint8)
-labels = (np.arange(100) % 10).astype(np.uint8)
-expected = np.sort(images.reshape(100, -1).sum(axis=1, dtype=np.int64)).tolist()
-pipeline = {"batch_size": 32, "seed": 7}
-found = {"runs": {}}
-for mode, workers in (("eager", 0), ("compiled", 2), ("fit", 0), ("fit", 2)):
-    adapter = create(setup("lenet-sgd", mode=mode, seed=7, batch_size=32))
-    adapter.load_weights(weights_of("lenet-sgd"))
-    adapter.open_loader(images, labels, workers)
-    for steps in (3, 5):
-        adapter.train_from_loader(steps)
-    loaded, metrics = adapter.weights(), adapter.take_metrics()
-    loader = Loader(images, labels, size=(28, 28), workers=workers, **pipeline)
-    drawn = [[array.numpy() for array in loader.batches.get_next()] for _ in range(8)]
-    pixels = np.concatenate([batch for batch, _ in drawn]).reshape(200, -1)
-    sums = np.rint((pixels.astype(np.float64) * 255).sum(axis=1)).astype(int)
-    adapter.load_weights(weights_of("lenet-sgd"))
-    for batch, answers in drawn:
-        adapter.train(adapter.stage(batch.transpose(0, 3, 1, 2)[np.newaxis], answers[np.newaxis]))
-    found["runs"][f"{mode}, {workers} workers"] = {
-        "sizes": [len(answers) for _, answers in drawn],
-        "epochs_are_whole": [sorted(sums[i:i + 100].tolist()) == expected for i in (0, 100)],
-        "epochs_are_alike": sums[:100].tolist() == sums[100:].tolist(),
-        "examples": metrics.examples,
-        "from_staged": distance(loaded, adapter.weights()),
-        "loss": abs(metrics.loss_sum - adapter.take_metrics().loss_sum) / metrics.loss_sum,
-    }
-large = Loader(images, labels, size=(96, 96), workers=0, **pipeline).batches.get_next()[0].numpy()
-found["large"] = [list(large.shape), str(large.dtype), float(large.min()), float(large.max())]
-print(json.dumps(found))
-"""
-
 
 @pytest.fixture
 def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,17 +78,3 @@ def test_fit_is_the_written_training_and_its_sums_are_exact(answer):
     assert fit["rest"] == compiled["rest"] == [0.0, 0, 0], "an evaluation adds nothing"
     assert found["apart"] < 1e-6
     assert fit["again"] < 1e-6, "load_weights makes the optimizer as new"
-
-
-def test_training_from_the_loader_is_training_on_its_batches(answer):
-    found = answer(LOADER)
-    assert found["large"][:2] == [[32, 96, 96, 1], "float32"]
-    assert 0.0 <= found["large"][2] < found["large"][3] <= 1.0
-    assert len(found["runs"]) == 4
-    for run in found["runs"].values():
-        assert run["sizes"] == [32, 32, 32, 4] * 2
-        assert run["epochs_are_whole"] == [True, True]
-        assert not run["epochs_are_alike"]
-        assert run["examples"] == 200
-        assert run["from_staged"] < 1e-6
-        assert run["loss"] < 1e-6

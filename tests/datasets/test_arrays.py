@@ -8,15 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
 from harness.datasets import arrays as module
 from harness.datasets.arrays import (
     Arrays,
+    ExamplesDigest,
     array_path,
     digest_of_dataset,
     digest_of_folder,
     digest_of_order,
     digest_of_weights,
+    examples_digest,
     load_arrays,
     rows_at,
 )
@@ -171,3 +175,58 @@ def test_workers_get_no_harness_dependency_with_it() -> None:
         "sys.exit(', '.join(heavy) or 0)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+some_examples = st.lists(
+    st.tuples(st.lists(st.integers(0, 255), min_size=4, max_size=4), st.integers(0, 9)),
+    min_size=1,
+    max_size=12,
+)
+Examples = list[tuple[list[int], int]]
+
+
+def digest_of(examples: Examples) -> ExamplesDigest:
+    images = np.array([pixels for pixels, _ in examples], np.uint8).reshape(-1, 2, 2)
+    return examples_digest(images, np.array([label for _, label in examples], np.uint8))
+
+
+@for_all(some_examples, st.randoms(use_true_random=False), st.integers(0, 12))
+def test_the_order_of_examples_does_not_matter_and_parts_add_up(examples, random, cut) -> None:
+    shuffled = random.sample(examples, len(examples))
+    assert digest_of(shuffled) == digest_of(examples)
+    assert digest_of(shuffled[:cut]) + digest_of(shuffled[cut:]) == digest_of(examples)
+    images = np.array([pixels for pixels, _ in examples], np.uint8).reshape(-1, 2, 2)
+    labels = np.array([label for _, label in examples], np.int64)
+    assert examples_digest(np.asfortranarray(images), labels) == digest_of(examples)
+
+
+@for_all(some_examples, st.data())
+def test_an_example_twice_or_not_at_all_or_with_another_label_is_seen(examples, data) -> None:
+    at = data.draw(st.integers(0, len(examples) - 1))
+    (pixels, label), rest = examples[at], examples[:at] + examples[at + 1 :]
+    whole = digest_of(examples)
+    assert digest_of([*examples, examples[at]]) != whole
+    assert digest_of(rest) != whole
+    assert digest_of([*rest, (pixels, (label + 1) % 10)]) != whole
+    other = [*pixels[:-1], (pixels[-1] + 1) % 256]
+    assert digest_of([*rest, (other, label)]) != whole
+    # As many as there should be: one stands twice, and one is missing for it.
+    for stand_in in rest:
+        if stand_in != examples[at]:
+            assert digest_of([*rest, stand_in]) != whole
+
+
+@for_all(some_examples)
+def test_labels_that_two_examples_have_exchanged_are_seen(examples) -> None:
+    (first, one), (second, other) = examples[0], examples[-1]
+    exchanged = [(first, other), *examples[1:-1], (second, one)]
+    if first != second and one != other:
+        assert digest_of(exchanged) != digest_of(examples)
+
+
+def test_only_bytes_with_a_label_each_are_examples() -> None:
+    images = np.zeros((2, 2, 2), np.uint8)
+    with pytest.raises(ValueError, match="images are float32, expected uint8"):
+        examples_digest(images.astype(np.float32), np.zeros(2, np.uint8))
+    with pytest.raises(ValueError, match="zip"):
+        examples_digest(images, np.zeros(3, np.uint8))

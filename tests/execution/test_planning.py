@@ -234,16 +234,17 @@ def test_a_window_is_never_longer_than_an_epoch():
     assert part.window_steps == 76
 
 
-def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch():
-    both = msgspec.structs.replace(KNOWN["beta"], inputs=("resident", "loader"))
+@pytest.mark.parametrize("kind", ["loader", "pipeline"])
+def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch(kind):
+    both = msgspec.structs.replace(KNOWN["beta"], inputs=("resident", kind))
     versions = [Installed(Choice(KNOWN["alpha"], None), "1"), Installed(Choice(both, None), "2")]
-    selection = Selection(inputs=("resident", "loader"), loader_workers=2)
+    selection = Selection(inputs=("resident", kind), loader_workers=2)
     modes = {"alpha": ["eager"], "beta": ["eager"]}
     cells = cells_of([RECIPES["lenet-sgd"]], versions, modes, selection, "cpu", 2)
     assert [cell.id for cell in cells] == [
         "lenet-sgd/alpha-1/eager/resident/cpu-2t",
         "lenet-sgd/beta-2/eager/resident/cpu-2t",
-        "lenet-sgd/beta-2/eager/loader-2w/cpu-2t",
+        f"lenet-sgd/beta-2/eager/{kind}-2w/cpu-2t",
     ]
     resident, loader = paced(groups_of(cells, None), cells, SUITE, {"fashion-mnist": 60_000})
     assert (len(resident.cells), len(loader.cells)) == (2, 1)

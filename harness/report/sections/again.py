@@ -113,7 +113,7 @@ def _hash_table(story: Story) -> Table:
             trial = started[event.trial]
             cell = story.cast.member(trial.cell).cell
             kind = f"long trial, seed {trial.seed}" if trial.long else "short trial"
-            kind += f", {cell.input}" if cell and cell.input == "loader" else ""
+            kind += f", {cell.input}" if cell and cell.loads else ""
             seen[trial.cell, kind, event.hashes] = None
     return Table(
         caption="SHA-256, first 12 digits",

@@ -27,14 +27,15 @@ def inputs_section(story: Story) -> Section | None:
         id="inputs",
         title="Input",
         lead="What does reading the data cost? Resident input lies on the device before the clock "
-        "starts. A loader is the framework's own, as its tutorials use it, in an order of its own: "
-        "it is compared with the same contender's resident input, for speed alone.",
+        "starts. A loader is the framework's own, as its tutorials use it; a pipeline is the same "
+        "loader as an expert uses it. Each has an order of its own and is compared with the same "
+        "contender's resident input, for speed alone.",
         blocks=tuple(blocks),
     )
 
 
 def _title(cost: InputCost) -> str:
-    return f"{cost.recipe}, loader with {count(cost.loader_workers, 'worker')}"
+    return f"{cost.recipe}, {cost.input} with {count(cost.loader_workers, 'worker')}"
 
 
 def _figure(story: Story, group: str, own: Sequence[InputCost]) -> Figure:
@@ -55,7 +56,7 @@ def _figure(story: Story, group: str, own: Sequence[InputCost]) -> Figure:
                 False,
             ),
             (
-                "loader",
+                each.input,
                 each.loader_examples_per_second,
                 f"{number(each.loader_examples_per_second)} ({_share(each)})",
                 True,
@@ -64,8 +65,9 @@ def _figure(story: Story, group: str, own: Sequence[InputCost]) -> Figure:
     ]
     return Figure(
         name=f"inputs-{story.cast.number(story.cast.group(group))}",
-        caption=f"Examples per second with resident input and with a loader, {own[0].recipe}; "
-        "longer is faster, and in brackets the share of a loader's time that its input costs.",
+        caption=f"Examples per second with resident input and with a {own[0].input}, "
+        f"{own[0].recipe}; longer is faster, and in brackets the share of the {own[0].input}'s "
+        "time that its input costs.",
         chart=Bars(unit="examples/s", bars=tuple(bars)),
     )
 
@@ -80,7 +82,7 @@ def _table(story: Story, own: Sequence[InputCost]) -> Table:
         columns=(
             Column("Contender"),
             Column("Resident", number=True),
-            Column("Loader", number=True),
+            Column(own[0].input.capitalize(), number=True),
             Column("Input costs", number=True),
             Column("95 % interval", number=True),
             Column("Blocks", number=True),
@@ -100,8 +102,9 @@ def _table(story: Story, own: Sequence[InputCost]) -> Table:
             )
             for each in own
         ),
-        note="Input costs: 1 − loader rate ÷ resident rate, the share of a loader's time that its "
-        "input takes from training; a negative share means that the loader was the faster one. "
+        note=f"Input costs: 1 − {own[0].input} rate ÷ resident rate, the share of the "
+        f"{own[0].input}'s time that its input takes from training; a negative share means that "
+        f"the {own[0].input} was the faster one. "
         "The interval is Welch's, over blocks, since the two ran in blocks of their own. Staging "
         "is what a window of resident input takes outside of the clock: gathering its batches and "
         "putting them on the device; training, what it takes inside.",
