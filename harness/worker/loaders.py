@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,13 @@ def load(
         raise ValueError("The job has no loader, expected one: its cell's input is resident")
     published = load_arrays(Path(job.loader.data_folder))
     size = job.setup.batch_size
-
-    def open_again() -> None:
-        adapter.open_loader(
-            published.train_images, published.train_labels, job.loader.workers, job.loader.kind
-        )
+    open_again = partial(
+        adapter.open_loader,
+        published.train_images,
+        published.train_labels,
+        job.loader.workers,
+        job.loader.kind,
+    )
 
     open_again()
     per_epoch = -(-len(published.train_labels) // size)
@@ -44,10 +48,15 @@ def load(
         labels += np.bincount(batch.labels, minlength=10)[:10]
     second = next(adapter.loaded_batches(1))
     open_again()
-    by_loader = _trained(adapter, weights, lambda: adapter.train_from_loader(len(first)))
+    by_loader = _trained(adapter, weights, partial(adapter.train_from_loader, len(first)))
     after = {f"loader/{name}": array for name, array in adapter.weights().items()}
     staged = [adapter.stage(batch.images[np.newaxis], batch.labels[np.newaxis]) for batch in first]
-    resident = _trained(adapter, weights, lambda: [adapter.train(batch) for batch in staged])
+
+    def train_staged() -> None:
+        for batch in staged:
+            adapter.train(batch)
+
+    resident = _trained(adapter, weights, train_staged)
     after |= {f"resident/{name}": array for name, array in adapter.weights().items()}
     with Path(command.output).open("wb") as file:
         np.savez(file, **after)  # type: ignore[arg-type]  # numpy/numpy#23006
@@ -77,7 +86,9 @@ def _same_size(batch: LoadedBatch, published: Arrays) -> bool:
     return batch.images.shape[2:] == published.train_images.shape[1:]
 
 
-def _trained(adapter: LoadingAdapter, weights: dict[str, NDArray[Any]], train: Any) -> Sums:
+def _trained(
+    adapter: LoadingAdapter, weights: dict[str, NDArray[Any]], train: Callable[[], None]
+) -> Sums:
     """The metrics of ``train`` from the initial weights."""
     adapter.load_weights(weights)
     adapter.synchronize()
