@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from harness.analysis.audit import held_results
 from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.judgement import Judgement
@@ -143,7 +144,7 @@ def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
 def show_verification(console: Console, folder: Path) -> None:
     """The parity table: for each cell its largest deviations from the oracle."""
     run = read_run(folder)
-    results = parity_results(run)
+    results = held_results(run)
     header, rows = verification_table(run)
     datasets = ", ".join(dict.fromkeys(cell.recipe.dataset for cell in run.manifest.cells))
     title = f"Deviation from the float64 reference at step 1, and after it ({datasets})"
@@ -178,13 +179,14 @@ def verification_table(run: Run) -> tuple[list[str], list[list[str]]]:
         result.cell: result
         for result in sorted(parity_results(run), key=lambda one: one.passed, reverse=True)
     }
+    unproved = {result.cell for result in held_results(run) if not result.passed}
     failed = {failure.cell for failure in _of(run, Failure)}
     modes = list(dict.fromkeys(cell.mode for cell in run.manifest.cells))
     cells: dict[tuple[Recipe, str], dict[str, str]] = {}
     for cell in run.manifest.cells:
         line = cells.setdefault((cell.recipe, f"{cell.framework} {cell.version}"), {})
         if cell.id in results:
-            line[cell.mode] = _deviations(results[cell.id])
+            line[cell.mode] = _deviations(results[cell.id], proved=cell.id not in unproved)
         elif cell.id in failed:
             line[cell.mode] = "not verified"
     rows = []
@@ -197,11 +199,11 @@ def verification_table(run: Run) -> tuple[list[str], list[list[str]]]:
     return ["recipe", "framework", *modes], rows
 
 
-def _deviations(result: ParityResult) -> str:
+def _deviations(result: ParityResult, *, proved: bool) -> str:
     """``1.2e-07 3.4e-06``, with a word behind where parity failed."""
     worst = (result.worst_at_step_1, result.worst_at_steps_2_to_10)
     shown = ["none" if one is None or one.value is None else f"{one.value:.1e}" for one in worst]
-    return " ".join([*shown, *([] if result.passed else ["FAILED"])])
+    return " ".join([*shown, *([] if proved else ["FAILED"])])
 
 
 def exit_code(folder: Path) -> int:

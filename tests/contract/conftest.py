@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,14 +15,32 @@ from harness import paths
 from harness.environments.collection import Environments
 from harness.spec.implementations import read_implementation
 
+from .drawn import DRAWN_SEED, RECIPES, SMALL
+
 
 @pytest.fixture(scope="session")
 def verification(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The answer of ``levelfield verify --all``: every recipe × framework × mode, for real."""
-    folder: Path = tmp_path_factory.mktemp("verification")
+    """The answer of ``levelfield verify``: today's recipes × every framework × mode, for real."""
+    print(f"verifying {', '.join(RECIPES)}")
+    return _verified(tmp_path_factory, RECIPES)
+
+
+@pytest.fixture(scope="session")
+def verified_from_drawn_seed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same of what is small, step by step as each framework does unasked, from today's seed."""
+    print(f"verifying from seed {DRAWN_SEED}")
+    return _verified(tmp_path_factory, SMALL, "--mode=eager", f"--seed={DRAWN_SEED}")
+
+
+def _verified(
+    tmp_path_factory: pytest.TempPathFactory, recipes: Sequence[str], *flags: str
+) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "verify", "--all", "--json"],
-        cwd=folder,
+        [
+            *(sys.executable, "-m", "harness", "verify", "--json", *flags),
+            *(f"--recipe={recipe}" for recipe in recipes),
+        ],
+        cwd=tmp_path_factory.mktemp("verification"),
         env={**os.environ, "PYTHONPATH": str(paths.ROOT)},
         capture_output=True,
         text=True,
