@@ -15,11 +15,6 @@ IMPLEMENTATIONS = [
     one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"
 ]
 CELLS = [
-    (recipe, one.name, mode)
-    for recipe in RECIPES
-    for one in IMPLEMENTATIONS
-    for mode in one.modes
-]
     (recipe, one.name, mode) for recipe in RECIPES for one in IMPLEMENTATIONS for mode in one.modes
 ]
 

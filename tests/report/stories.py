@@ -83,6 +83,8 @@ class Story:
     long_trials: bool = True
     parity: bool = True
     wrong_epsilon: str | None = None
+    blunt: bool = False
+    """Whether rounding alone moves the network so far that nothing is proved in float32."""
     finished: bool = True
     spread: float = 0.02
     step_seconds: dict[str, float] = field(default_factory=lambda: dict(STEP_SECONDS))
