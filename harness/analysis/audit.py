@@ -115,11 +115,14 @@ def audit_trial(
     if expectation is not None:
         checks += _trajectory(held, expectation, conditions.cell.recipe.batch_size)
     checks += _weights(end)
-    checks += _agreement([one for one in windows if one not in held], conditions, others)
+    unheld = [one for one in windows if one not in held]
+    known = _losses_of(others) if _may_agree(conditions) else {}
+    checks += _agreement(unheld, conditions, known)
     checks += _accounts(windows, conditions)
     checks += _rate(windows, conditions)
     checks += _evaluations(trial, conditions)
-    unmade = tuple(_unmade(windows, held, conditions))
+    alone = sum(_steps(window) not in known for window in unheld)
+    unmade = tuple(_unmade(windows, alone, conditions))
     return Findings(tuple(checks), max(map(_last_step, held), default=0), unmade)
 
 
@@ -198,7 +201,7 @@ def clause(check: AuditCheck) -> str:
     seen = "not a finite number" if check.seen is None else _shown(check.seen)
     if check.lowest == check.highest:
         expected = _shown(check.highest)
-    elif check.lowest <= 0:
+    elif check.lowest <= 0 and not (check.seen is not None and check.seen < check.lowest):
         expected = f"at most {_shown(check.highest)}"
     else:
         expected = f"{_shown(check.lowest)} to {_shown(check.highest)}"
@@ -207,6 +210,10 @@ def clause(check: AuditCheck) -> str:
 
 def _shown(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:.7g}"
+
+
+def _steps(window: Window) -> tuple[int, int]:
+    return window.first_step, _last_step(window)
 
 
 def _last_step(window: Window) -> int:
@@ -270,6 +277,7 @@ def _weights(end: Mapping[str, tuple[float | None, float]]) -> Iterator[AuditChe
     )
 
 
+<<<<<<< HEAD
 def _agreement(
     windows: Sequence[Window], conditions: Conditions, others: Sequence[Trial]
 ) -> Iterator[AuditCheck]:
@@ -278,19 +286,41 @@ def _agreement(
         return
     if conditions.cell.loads:
         return
+=======
+def _may_agree(conditions: Conditions) -> bool:
+    """Whether contenders of this cell's recipe and input train alike."""
+    return (
+        conditions.agreement is not None
+        and not conditions.dropout
+        and conditions.cell.input == "resident"
+    )
+
+
+def _losses_of(trials: Sequence[Trial]) -> dict[tuple[int, int], list[float]]:
+    """First and last step of a window → the mean losses that ``trials`` had in it."""
+>>>>>>> g-tests
     known: dict[tuple[int, int], list[float]] = {}
-    for other in others:
-        for window in other.windows:
+    for trial in trials:
+        for window in trial.windows:
             loss = _quotient(window.loss_sum, window.trained_examples)
             if loss is not None:
-                known.setdefault((window.first_step, _last_step(window)), []).append(loss)
+                known.setdefault(_steps(window), []).append(loss)
+    return known
+
+
+def _agreement(
+    windows: Sequence[Window],
+    conditions: Conditions,
+    known: Mapping[tuple[int, int], Sequence[float]],
+) -> Iterator[AuditCheck]:
+    """Where the oracle did not go, the median of all contenders stands for it."""
     checks = []
     for window in windows:
-        losses = known.get((window.first_step, _last_step(window)), [])
+        losses = known.get(_steps(window), [])
         seen = _quotient(window.loss_sum, window.trained_examples)
         if losses:
             middle = median([*losses, *([] if seen is None else [seen])])
-            off = conditions.agreement * middle
+            off = (conditions.agreement or 0.0) * middle
             checks.append(_check("agreement", seen, middle - off, middle + off, window.round))
     yield from _worst(checks)
 
@@ -387,16 +417,15 @@ def _evaluations(trial: Trial, conditions: Conditions) -> Iterator[AuditCheck]:
     yield from _worst(checks)
 
 
-def _unmade(
-    windows: Sequence[Window], held: Sequence[Window], conditions: Conditions
-) -> Iterator[str]:
+def _unmade(windows: Sequence[Window], alone: int, conditions: Conditions) -> Iterator[str]:
+    """``alone``: windows whose losses neither the oracle nor another contender has."""
     if conditions.dropout:
         yield "no loss can be foretold: dropout is random"
     elif conditions.cell.loads:
         yield "no loss was foretold: the loader chose the order"
-    elif len(held) < len(windows) and conditions.agreement is None:
+    elif alone:
         yield (
-            f"losses of {len(windows) - len(held)} of {len(windows)} windows were held against "
+            f"losses of {alone} of {len(windows)} windows were held against "
             "nothing: the oracle did not go so far"
         )
     if not all(window.weights_before for window in windows):

@@ -70,6 +70,7 @@ WRONG_OF_A_GPU = {
     "memory_mib": ["-1", "0", "99999999999999999999"],
     "variance_formula": ['"none"'],
     "environment": ['{"A B" = "x"}', '{A = "\\u0000"}'],
+    "default_mode": ["3", '"other"'],
 }
 
 
