@@ -83,6 +83,10 @@ def run(
 def verify(
     flags: Flags,
     every: Annotated[bool, typer.Option("--all", help="Every recipe.")] = False,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, help="Proofs of each cell, from --seed on; kept nowhere."),
+    ] = None,
 ) -> None:
     """Hold each cell against the float64 reference; measure nothing."""
     from harness.commands import suites
@@ -91,6 +95,16 @@ def verify(
 
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.proof_alone(catalogue, every_recipe=every)
+    if seeds is not None:
+        from harness.commands.seeds import show_seeds
+
+        if flags.resume is not None:
+            raise UsageError(
+                f"--seeds {seeds} and --resume {flags.resume} are given, expected one: proofs over "
+                "seeds are kept nowhere to go on from"
+            )
+        within = _seeds(flags.seed, seeds)
+        raise typer.Exit(show_seeds(console, catalogue, suite, flags.selection(), within))
     folder = _measured(console, catalogue, suite, flags)
     show_verification(console, folder)
     raise typer.Exit(exit_code(folder))
@@ -112,11 +126,7 @@ def reproduce(
     from harness.commands.catalogue import read_catalogue
     from harness.commands.results import show_measured
 
-    if flags.seed + seeds > 2**32:
-        raise UsageError(
-            f"--seeds {seeds} from --seed {flags.seed} on leads beyond {2**32 - 1}, expected no "
-            "larger seed: lower one of them"
-        )
+    _seeds(flags.seed, seeds)
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.reproduction(catalogue, recipe or (), seeds)
     folder = _measured(console, catalogue, suite, flags)
@@ -531,6 +541,20 @@ def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags
     if flags.resume is not None:
         return resume_run(console, catalogue, _run_folder(runs, flags.resume), flags.data_dir)
     return start_run(console, catalogue, suite, flags.selection(), runs, command_line())
+
+
+def _seeds(first: int, count: int) -> range:
+    """``count`` seeds from ``first`` on.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    if first + count > 2**32:
+        raise UsageError(
+            f"--seeds {count} from --seed {first} on leads beyond {2**32 - 1}, expected no "
+            "larger seed: lower one of them"
+        )
+    return range(first, first + count)
 
 
 def _run_folder(runs: Path, name: str) -> Path:

@@ -26,6 +26,7 @@ from harness.commands.micro_results import MicroAnswer
 from harness.commands.new_impl import StarterFiles
 from harness.commands.power import PowerAnswer
 from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
+from harness.commands.seeds import SeedsAnswer
 from harness.commands.show import ModelAnswer
 from harness.commands.tax import TaxAnswer
 from harness.datasets.records import Dataset, DatasetInfo
@@ -75,7 +76,11 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "The first of one run, the second of several.",
         (RunAnswer, ComparisonAnswer),
     ),
-    ("levelfield verify --json", "", (VerificationAnswer,)),
+    (
+        "levelfield verify --json",
+        "The second with `--seeds`.",
+        (VerificationAnswer, SeedsAnswer),
+    ),
     ("levelfield gate --json", "", (GateAnswer,)),
     ("levelfield tax --json", "", (TaxAnswer,)),
     (

@@ -277,28 +277,13 @@ def _weights(end: Mapping[str, tuple[float | None, float]]) -> Iterator[AuditChe
     )
 
 
-<<<<<<< HEAD
-def _agreement(
-    windows: Sequence[Window], conditions: Conditions, others: Sequence[Trial]
-) -> Iterator[AuditCheck]:
-    """Where the oracle did not go, the median of all contenders stands for it."""
-    if conditions.agreement is None or conditions.dropout or not others:
-        return
-    if conditions.cell.loads:
-        return
-=======
 def _may_agree(conditions: Conditions) -> bool:
     """Whether contenders of this cell's recipe and input train alike."""
-    return (
-        conditions.agreement is not None
-        and not conditions.dropout
-        and conditions.cell.input == "resident"
-    )
+    return conditions.agreement is not None and not conditions.dropout and not conditions.cell.loads
 
 
 def _losses_of(trials: Sequence[Trial]) -> dict[tuple[int, int], list[float]]:
     """First and last step of a window → the mean losses that ``trials`` had in it."""
->>>>>>> g-tests
     known: dict[tuple[int, int], list[float]] = {}
     for trial in trials:
         for window in trial.windows:

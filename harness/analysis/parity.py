@@ -253,7 +253,7 @@ def parity_verdict(parity: Parity) -> ParityResult:
     failures = (
         *_hash_failures(parity.hashes, parity.expected_hashes),
         *_unmade_checks(parity),
-        *(_failure(each) for each in parity.deviations if not _holds(each)),
+        *(_failure(each) for each in parity.deviations if not holds(each)),
     )
     return ParityResult(
         cell=parity.cell,
@@ -320,21 +320,23 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _holds(deviation: Deviation) -> bool:
+def holds(deviation: Deviation) -> bool:
+    """Whether it keeps to what is granted."""
     return deviation.value is not None and deviation.value <= deviation.tolerance
+
+
+def share_of_granted(deviation: Deviation) -> float:
+    """How much of its tolerance it takes: more than 1 exceeds it, and what is not finite most."""
+    if deviation.value is None:
+        return math.inf
+    if deviation.tolerance <= 0:
+        return math.inf if deviation.value > 0 else 0.0
+    return deviation.value / deviation.tolerance
 
 
 def _worst(deviations: Sequence[Deviation]) -> Deviation | None:
     """The one that takes most of its tolerance, or exceeds it most."""
-
-    def share(deviation: Deviation) -> float:
-        if deviation.value is None:
-            return math.inf
-        if deviation.tolerance <= 0:
-            return math.inf if deviation.value > 0 else 0.0
-        return deviation.value / deviation.tolerance
-
-    return max(deviations, key=share, default=None)
+    return max(deviations, key=share_of_granted, default=None)
 
 
 def _hash_failures(got: Hashes, expected: Hashes) -> Iterator[str]:

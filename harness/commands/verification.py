@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from harness.execution.proof import (
     ask_proof,
     proof_plan,
     prove_command,
+    proving_worker,
     take_proof,
 )
 from harness.spec.cells import Cell
@@ -98,7 +99,9 @@ class Verification:
             self._record(self._parity(cell, proof, expected, plan))
             float64 = self._prepared.float64[cell.id]
             if is_blunt(expected.envelope) and float64 is not None and cell.mode in float64.modes:
-                self._record(self._in_float64(contender, plan, expected, float64))
+                proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
+                exactness = _exactness(float64)
+                self._record(self._parity(cell, proof, expected, plan, exactness=exactness))
             if cell.loads and not contender.script:
                 self._record(self._loader(contender, expected))
             if drops(_model(contender)) and not contender.script:
@@ -113,6 +116,46 @@ class Verification:
                     detail=error.detail,
                 )
             )
+
+    def over_seeds(self, cell: Cell, seeds: Sequence[int]) -> Iterator[tuple[int, Parity]]:
+        """A proof of ``cell`` from each of ``seeds``, all from one worker; none is recorded.
+
+        Those that float32 is too blunt for are followed by as many from a worker in float64.
+
+        Raises:
+            WorkerError: a worker, or the oracle, failed.
+        """
+        contender, float64 = self._prepared.contenders[cell.id], self._prepared.float64[cell.id]
+        yield from self._proofs(contender, seeds, "proofs")
+        if float64 is None or cell.mode not in float64.modes:
+            return
+        blunt = [seed for seed in seeds if is_blunt(self._trajectory(cell, seed).envelope)]
+        if blunt:
+            yield from self._proofs(
+                _in_float64(contender), blunt, "proofs-float64", _exactness(float64)
+            )
+
+    def _proofs(
+        self,
+        contender: Contender,
+        seeds: Sequence[int],
+        what: str,
+        exactness: Exactness | None = None,
+    ) -> Iterator[tuple[int, Parity]]:
+        cell = contender.cell
+        plan = self._plan(cell)
+        with proving_worker(contender, self._log(cell, what)) as process:
+            for seed in seeds:
+                start = self._prepared.contender(cell.id, seed).job
+                command = msgspec.structs.replace(
+                    prove_command(contender, plan), weights=start.weights, order=start.order
+                )
+                proof = ask_proof(process, _model(contender), command)
+                expected = self._trajectory(cell, seed)
+                yield (
+                    seed,
+                    self._parity(cell, proof, expected, plan, exactness=exactness, seed=seed),
+                )
 
     def prove(self, contender: Contender, process: WorkerProcess, trial: int) -> None:
         """The warm worker of ``trial`` was held against the oracle before it is timed.
@@ -167,8 +210,12 @@ class Verification:
         *,
         trial: int | None = None,
         exactness: Exactness | None = None,
+        seed: int | None = None,
     ) -> Parity:
-        """What is recorded of ``proof``, held against what was ``expected``."""
+        """What is recorded of ``proof``, held against what was ``expected``.
+
+        ``seed``: of both; without it, the run's own.
+        """
         oracle, seen = expected.observation, _observed(proof)
         contender = self._prepared.contenders[cell.id]
         if seen.window is None and contender.bootstrap != BOOTSTRAP:
@@ -195,7 +242,7 @@ class Verification:
             oracle_losses=tuple(oracle.losses),
             hashes=proof.hashes,
             expected_hashes=self._prepared.inputs.expected_hashes(
-                cell, self._manifest.plan.seed, plan
+                cell, self._manifest.plan.seed if seed is None else seed, plan
             ),
             losses_alone=proof.losses_alone,
             steps=plan.steps,
@@ -203,24 +250,6 @@ class Verification:
             trial=trial,
             precision="float32" if exactness is None else "float64",
         )
-
-    def _in_float64(
-        self, contender: Contender, plan: ProofPlan, expected: Trajectory, float64: Float64
-    ) -> Parity:
-        """The same model code, computed in float64.
-
-        Raises:
-            WorkerError: the worker failed.
-        """
-        setup = msgspec.structs.replace(
-            contender.job.setup,
-            optimizer=held_by_float32(contender.cell.recipe.optimizer),
-            precision="float64",
-        )
-        exact = contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
-        proof = take_proof(exact, plan, self._log(contender.cell, "proof-float64"))
-        exactness = Exactness(float64.parameters, float64.statistics)
-        return self._parity(contender.cell, proof, expected, plan, exactness=exactness)
 
     def _loader(self, contender: Contender, expected: Trajectory) -> LoaderCheck:
         """What the cell's own loader brings, and what training on it comes to.
@@ -273,13 +302,15 @@ class Verification:
             contender, self._draws[cell.recipe.label], self._log(cell, "dropout"), settled
         )
 
-    def _trajectory(self, cell: Cell) -> Trajectory:
+    def _trajectory(self, cell: Cell, seed: int | None = None) -> Trajectory:
         """What the oracle computes for the proof of ``cell``, and as far as its trials go.
+
+        ``seed``: where it begins; without it, where the run does.
 
         Raises:
             WorkerError: the oracle failed.
         """
-        seed = self._manifest.plan.seed
+        seed = self._manifest.plan.seed if seed is None else seed
         plan = self._plan(cell)
         steps = self._followed_steps(cell) if self._is_timed(cell) else 0
         return self._asked(cell, self._prepared.oracle(cell.id, seed), plan, steps)
@@ -396,6 +427,20 @@ def _observed(proof: Proof) -> Observation:
         window=(None if window is None else Sums(window.loss_sum, window.correct, window.examples)),
         end=proof.end,
     )
+
+
+def _in_float64(contender: Contender) -> Contender:
+    """The same model code, computed in float64."""
+    setup = msgspec.structs.replace(
+        contender.job.setup,
+        optimizer=held_by_float32(contender.cell.recipe.optimizer),
+        precision="float64",
+    )
+    return contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
+
+
+def _exactness(float64: Float64) -> Exactness:
+    return Exactness(float64.parameters, float64.statistics)
 
 
 def _model(contender: Contender) -> Model:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -89,13 +90,26 @@ def take_proof(
     timeouts = timeouts or Timeouts()
     if contender.script:
         return _proof_of_script(contender, plan, log, timeouts)
-    job = proof_job(contender)
+    with proving_worker(contender, log, timeouts) as process:
+        return ask_proof(process, contender.job.setup.model, prove_command(contender, plan))
+
+
+@contextmanager
+def proving_worker(
+    contender: Contender, log: Path, timeouts: Timeouts | None = None
+) -> Iterator[WorkerProcess]:
+    """A warm worker of ``contender`` to ask for proofs; afterwards it has come to its end.
+
+    Raises:
+        WorkerError: the worker failed.
+    """
+    timeouts = timeouts or Timeouts()
     with started_worker(contender, log, timeouts) as process:
         process.greet()
-        require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
-        proof = ask_proof(process, job.setup.model, prove_command(contender, plan))
+        ready = process.ask(proof_job(contender), Ready, "import", timeouts.ready)
+        require_device(contender.cell, ready)
+        yield process
         process.finish()
-        return proof
 
 
 def prove_command(contender: Contender, plan: ProofPlan) -> Prove:
