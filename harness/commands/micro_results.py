@@ -80,9 +80,7 @@ def show_micro(
             f"{folder} has no micro-benchmarks, expected some: measure with 'levelfield micro'"
         )
     try:
-        return _show(
-            console, folder, run, micro, report_page(reports, run.manifest.run), limits, base
-        )
+        return _show(console, folder, run, micro, reports, limits, base)
     finally:
         with console.extra("The report"):
             write_pages(console, run, reports, micro)
