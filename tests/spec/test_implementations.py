@@ -50,7 +50,6 @@ WRONG = {
     "variance_formula": ['""'],
     "inputs": ["[]", '["files"]', '"resident"'],
     "float64": [
-        "1",
         "{ modes = 3 }",
         '{ modes = ["other"] }',
         '{ modes = ["eager"], parameters = 1 }',
