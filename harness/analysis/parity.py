@@ -50,6 +50,8 @@ class Observation(NamedTuple):
     """Of the steps after those, taken in one call."""
     end: Mapping[str, NDArray[Any]] = {}
     """Weights after all of them; empty: not looked at."""
+    partial: Mapping[str, NDArray[Any]] = {}
+    """Weights after one step on a partial batch, from the initial ones; likewise."""
 
 
 class Exactness(NamedTuple):
@@ -141,6 +143,8 @@ def deviations(cell: Observation, oracle: Observation) -> dict[Quantity, float |
         found |= _of_window(cell.window, oracle.window, steps)
     if oracle.end:
         found |= _of_tensors(WINDOW_END, cell.end, oracle.end)
+    if oracle.partial:
+        found |= _of_tensors(1, cell.partial, oracle.partial, "partial")
     return found
 
 
@@ -149,10 +153,13 @@ WINDOW_END = -1
 
 
 def _of_tensors(
-    step: int, cell: Mapping[str, NDArray[Any]], oracle: Mapping[str, NDArray[Any]]
+    step: int,
+    cell: Mapping[str, NDArray[Any]],
+    oracle: Mapping[str, NDArray[Any]],
+    check: str = "weights",
 ) -> dict[Quantity, float | None]:
     return {
-        Quantity("weights", step, name): (
+        Quantity(check, step, name): (
             relative_deviation(cell[name], oracle[name])
             if name in oracle and name in cell
             else None
@@ -198,7 +205,7 @@ def is_blunt(envelope: Mapping[Quantity, float]) -> bool:
     return any(
         off > BLUNT
         for quantity, off in envelope.items()
-        if quantity.check in ("weights", "loss", "window_loss")
+        if quantity.check in ("weights", "partial", "loss", "window_loss")
     )
 
 
@@ -352,6 +359,8 @@ def _unmade_checks(parity: Parity) -> Iterator[str]:
     if parity.window_steps:
         names = ("window_loss", "window_correct", "window_examples", "weights")
         inner += [(name, parity.steps + parity.window_steps) for name in names]
+    if parity.partial:
+        inner.append(("partial", 1))
     for check, step in losses if parity.losses_alone else (*inner, *losses):
         if (check, step) not in made:
             yield f"{_place(check, step, '')}: not checked"
@@ -382,6 +391,8 @@ def _place(check: str, step: int, tensor: str) -> str:
         return f"logits before step {step}" if step else "logits of the initial model (step 0)"
     if check in WINDOW_CHECKS:
         return WINDOW_CHECKS[check]
+    if check == "partial":
+        return f"weights {tensor} after a partial batch".replace("  ", " ")
     if check == "weights":
         return f"weights {tensor} after step {step}" if tensor else f"weights after step {step}"
     return f"{check} at step {step}"

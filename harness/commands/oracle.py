@@ -74,8 +74,8 @@ class Trajectory(NamedTuple):
     def size_bytes(self) -> int:
         """Of its weights, which are most of it."""
         seen = self.observation
-        held = (*seen.weights.values(), *seen.end.values(), *self.last.values())
-        return sum(array.nbytes for array in held)
+        held = (*seen.weights.values(), *seen.end.values(), *seen.partial.values())
+        return sum(array.nbytes for array in (*held, *self.last.values()))
 
 
 class Oracle:
@@ -221,6 +221,7 @@ def observation_of_steps(proof: Proof, plan: ProofPlan, batch_size: int) -> Obse
         losses=proof.losses[: plan.steps],
         window=window if plan.window_steps else None,
         end=proof.end,
+        partial=proof.partial,
     )
 
 
@@ -274,6 +275,7 @@ def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
         "logits_after_step": seen.logits_after_step,
         **{f"weights/{name}": array for name, array in seen.weights.items()},
         **{f"end/{name}": array for name, array in seen.end.items()},
+        **{f"partial/{name}": array for name, array in seen.partial.items()},
         **{f"last/{name}": array for name, array in trajectory.last.items()},
         "losses": trajectory.losses,
         "correct": trajectory.correct,
@@ -317,6 +319,7 @@ def read_trajectory(path: Path) -> Trajectory | None:
                 losses=tuple(facts["single_losses"]),
                 window=None if facts["window"] is None else Sums(*facts["window"]),
                 end=under("end/"),
+                partial=under("partial/"),
             ),
             envelope={Quantity(*entry[:3]): entry[3] for entry in facts["envelope"]},
             finer_envelope={Quantity(*each[:3]): each[3] for each in facts["finer_envelope"]},

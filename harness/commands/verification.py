@@ -220,9 +220,10 @@ class Verification:
         contender = self._prepared.contenders[cell.id]
         if seen.window is None and contender.bootstrap != BOOTSTRAP:
             # A worker of another revision takes no steps in one call.
-            oracle, plan = oracle._replace(window=None, end={}), ProofPlan(plan.steps, 0)
+            oracle = oracle._replace(window=None, end={}, partial={})
+            plan = ProofPlan(plan.steps, 0)
         if proof.losses_alone:
-            oracle = oracle._replace(end={})
+            oracle, plan = oracle._replace(end={}, partial={}), plan._replace(partial=0)
         setup = self._prepared.oracles[cell.id].job.setup
         envelope = expected.envelope if exactness is None else expected.finer_envelope
         shown = ("loss", "window_loss", "window_correct", "window_examples")
@@ -247,6 +248,7 @@ class Verification:
             losses_alone=proof.losses_alone,
             steps=plan.steps,
             window_steps=plan.window_steps,
+            partial=plan.partial,
             trial=trial,
             precision="float32" if exactness is None else "float64",
         )
@@ -340,7 +342,10 @@ class Verification:
 
     def _plan(self, cell: Cell) -> ProofPlan:
         return proof_plan(
-            cell, _model(self._prepared.contenders[cell.id]), self._window_steps(cell)
+            cell,
+            _model(self._prepared.contenders[cell.id]),
+            self._window_steps(cell),
+            self._prepared.inputs.train_examples(cell),
         )
 
     def _window_steps(self, cell: Cell) -> int:
@@ -426,6 +431,7 @@ def _observed(proof: Proof) -> Observation:
         losses=proof.losses,
         window=(None if window is None else Sums(window.loss_sum, window.correct, window.examples)),
         end=proof.end,
+        partial=proof.partial,
     )
 
 

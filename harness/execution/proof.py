@@ -36,6 +36,8 @@ class ProofPlan(NamedTuple):
     """Taken one by one."""
     window_steps: int
     """Taken in one call after them, as many as a timed window has."""
+    partial: int = 0
+    """Examples of the partial batch that ends an epoch; 0: none does, or it is not looked at."""
 
 
 class Proof(NamedTuple):
@@ -56,13 +58,15 @@ class Proof(NamedTuple):
     """Of the steps that were taken in one call."""
     end: Mapping[str, NDArray[Any]] = MappingProxyType({})
     """Weights after all steps of the plan."""
+    partial: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    """Weights after one step on a partial batch, from the initial ones."""
     last: Mapping[str, NDArray[Any]] = MappingProxyType({})
     """Weights after the further steps of the oracle, where any were asked for."""
     losses_alone: bool = False
     """Whether that is all there is: a script shows neither logits nor weights."""
 
 
-def proof_plan(cell: Cell, model: Model, window_steps: int) -> ProofPlan:
+def proof_plan(cell: Cell, model: Model, window_steps: int, train_examples: int = 0) -> ProofPlan:
     """The steps that prove ``cell``, whose timed windows have ``window_steps``.
 
     Ten and a window; where images are so large that the oracle would take minutes, as many as it
@@ -70,7 +74,8 @@ def proof_plan(cell: Cell, model: Model, window_steps: int) -> ProofPlan:
     """
     affordable = int(AFFORDABLE_FLOPS // (cell.recipe.batch_size * model.training_flops()))
     window = min(window_steps, max(FEWEST_IN_ONE_CALL, affordable - PROOF_STEPS))
-    return ProofPlan(min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window)), window)
+    steps = min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window))
+    return ProofPlan(steps, window, train_examples % cell.recipe.batch_size)
 
 
 def proof_job(contender: Contender) -> Job:
@@ -118,6 +123,7 @@ def prove_command(contender: Contender, plan: ProofPlan) -> Prove:
         batch_size=contender.job.setup.batch_size,
         steps=plan.steps,
         window_steps=plan.window_steps,
+        partial=plan.partial,
         output="",
     )
 
@@ -133,7 +139,9 @@ def ask_proof(process: WorkerProcess, model: Model, command: Prove) -> Proof:
         command = msgspec.structs.replace(command, output=str(output))
         proved = process.ask(command, Proved, "proof", process.timeouts.answer)
         try:
-            arrays = proof_arrays(output, _shapes(model, command, older=proved.window is None))
+            arrays = proof_arrays(
+                output, _shapes(model, command, older=proved.window is None and not command.singly)
+            )
         except ValueError as error:
             raise WorkerError("proof", str(error), process.log_tail()) from None
 
@@ -153,6 +161,7 @@ def ask_proof(process: WorkerProcess, model: Model, command: Prove) -> Proof:
         correct=proved.correct,
         window=proved.window,
         end=under("end/"),
+        partial=under("partial/"),
         last=under("last/"),
     )
 
@@ -166,8 +175,10 @@ def _shapes(model: Model, command: Prove, *, older: bool) -> dict[str, tuple[int
     logits = (command.batch_size, Model.CLASSES)
     weights = model.weight_shapes()
     groups = ["weights"]
-    if command.singly or not older:
+    if not older:
         groups.append("end")
+    if command.partial and not older:
+        groups.append("partial")
     if command.further_steps:
         groups.append("last")
     return {"logits": logits, "logits_after_step": logits} | {

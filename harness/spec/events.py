@@ -50,7 +50,8 @@ class Deviation(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     """``logits`` of the first batch in inference mode, ``weights`` (running statistics with them),
-    ``loss`` of a step; or, of the steps that were taken in one call, ``window_loss``,
+    ``loss`` of a step, ``partial`` (weights after one step on a partial batch, from the initial
+    ones); or, of the steps that were taken in one call, ``window_loss``,
     ``window_correct`` and ``window_examples``."""
     step: Count
     """0: the initial model. Weights of step n are those after it, logits those before it; a loss
@@ -95,6 +96,8 @@ class Parity(Event, tag="parity", frozen=True, kw_only=True):
     """Steps taken one by one."""
     window_steps: int = 0
     """Steps taken in one call after them."""
+    partial: int = 0
+    """Examples of the partial batch that was trained by itself; 0: none was."""
     trial: int | None = None
     """The trial in whose worker this was, before it was timed; none: a worker of its own."""
     precision: str = "float32"

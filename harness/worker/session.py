@@ -182,17 +182,21 @@ class Session:
     def _prove(self, command: Prove) -> Proved:
         """A proof has been taken from its own beginning, and the trial is back at its own."""
         adapter, data, order, weights, data_hash = self._start
-        if command.weights:
-            adapter.load_weights(read_arrays(command.weights))
-        else:
-            adapter.load_weights(weights)
+        initial = read_arrays(command.weights) if command.weights else weights
+        adapter.load_weights(initial)
         adapter.synchronize()
         adapter.take_metrics()
         hashes = Hashes(data=data_hash, weights=digest_of_weights(adapter.weights()), order="")
         if command.order:
             order = np.load(command.order, mmap_mode="r")
         loop = TrainingLoop(adapter, data, order, command.batch_size)
-        proved = prove(loop, command, hashes)
+        proved, arrays = prove(loop, command, hashes)
+        if command.partial:
+            adapter.load_weights(initial)
+            partial = TrainingLoop(adapter, data, order, command.partial)
+            partial.train_steps(1)
+            arrays |= {f"partial/{name}": array for name, array in adapter.weights().items()}
+        write_arrays(command.output, arrays)
         adapter.load_weights(weights)
         adapter.synchronize()
         adapter.take_metrics()
@@ -240,9 +244,11 @@ def evaluation_sizes(test_images: tuple[int, ...]) -> set[int]:
     return {min(whole, examples), examples % whole} - {0}
 
 
-def prove(loop: TrainingLoop, command: Prove, hashes: Hashes) -> Proved:
-    """Logits before and after the first step, weights after it and at the end, all losses; arrays
-    in a file. ``hashes``: those of data and initial weights."""
+def prove(
+    loop: TrainingLoop, command: Prove, hashes: Hashes
+) -> tuple[Proved, dict[str, NDArray[Any]]]:
+    """All losses; and the arrays: logits before and after the first step, weights after it and at
+    the end. ``hashes``: those of data and initial weights."""
     adapter = loop.adapter
     images = loop.next_images()
     arrays = {"logits": adapter.logits(images)}
@@ -261,8 +267,7 @@ def prove(loop: TrainingLoop, command: Prove, hashes: Hashes) -> Proved:
     if command.further_steps:
         singles += [loop.train_steps(1) for _ in range(command.further_steps)]
         arrays.update({f"last/{name}": array for name, array in adapter.weights().items()})
-    write_arrays(command.output, arrays)
-    return Proved(
+    proved = Proved(
         losses=tuple(finite(each.loss_sum / max(1, each.examples)) for each in singles),
         correct=tuple(each.correct for each in singles),
         window=window
@@ -271,6 +276,7 @@ def prove(loop: TrainingLoop, command: Prove, hashes: Hashes) -> Proved:
         ),
         hashes=msgspec.structs.replace(hashes, order=loop.order_hash),
     )
+    return proved, arrays
 
 
 def read_arrays(path: str) -> dict[str, NDArray[Any]]:

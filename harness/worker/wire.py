@@ -75,6 +75,9 @@ class Prove(msgspec.Struct, frozen=True, kw_only=True, tag="prove"):
     window_steps: int = 0
     singly: bool = False
     """Whether ``window_steps`` are taken one by one too, each with its loss: of the oracle."""
+    partial: int = 0
+    """Examples of a partial batch that is trained, one step, from the initial weights again; then
+    ``partial/<name>`` are the weights after it. 0: none is."""
     further_steps: int = 0
     """Steps one by one after all of those; then ``last/<name>`` are the weights after them."""
     weights: str = ""

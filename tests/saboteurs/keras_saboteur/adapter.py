@@ -27,8 +27,8 @@ def create(setup):
     elif mode in PIPELINES:
         open_loader = adapter.open_loader
 
-        def open_other(images, labels, workers):
-            open_loader(images, labels, workers)
+        def open_other(images, labels, workers, kind):
+            open_loader(images, labels, workers, kind)
             size = setup.batch_size
             dataset, sizes = PIPELINES[mode](images, labels, size)
             adapter._loader.batches = iter(dataset.prefetch(2) if workers else dataset)
