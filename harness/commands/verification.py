@@ -166,6 +166,8 @@ class Verification:
         cell = contender.cell
         if contender.script or cell.loads or drops(_model(contender)):
             return  # proved by workers of their own: of scripts, of batches staged, without dropout
+        if contender.bootstrap != BOOTSTRAP:
+            return  # a worker of another revision would go on from where its proof ended
         plan = self._plan(cell)
         proof = ask_proof(process, _model(contender), prove_command(contender, plan))
         self._record(self._parity(cell, proof, self._trajectory(cell), plan, trial=trial))
