@@ -206,7 +206,7 @@ def gate(
 
 
 @app.command()
-@takes_flags("recipe", "mode", "input", "loader_workers", "device", "epochs", "no_aa", "reference")
+@takes_flags("recipe", "mode", "device", "epochs", "no_aa", "reference")
 def tax(
     flags: Flags,
     batch: Annotated[
@@ -214,7 +214,8 @@ def tax(
         typer.Option("--batch", min=1, max=4096, help="Batch size.  [default: 256, 32]"),
     ] = None,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=1, help="Windows of each contender in a block.")
+        int,
+        typer.Option("--rounds", min=1, help="Resident windows of each contender in a block."),
     ] = ROUNDS,
 ) -> None:
     """Hold our adapters against loops that an expert wrote by hand (CPU)."""

@@ -18,12 +18,13 @@ from harness.analysis.judgement import Interval
 from harness.analysis.parity import parity_results, relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Block, finished_blocks
-from harness.spec.cells import HANDWRITTEN, Cell
+from harness.spec.cells import HANDWRITTEN, Cell, Input
 from harness.spec.events import Run
 
 LARGE_BATCH = 256
 GOAL_OF_LARGE_BATCHES = 0.99
 GOAL_OF_SMALL_BATCHES = 0.95
+GOAL_OF_LOADERS = 0.95
 CONFIDENCE = 0.95
 
 Outcome = Literal["met", "missed", "open", "not_comparable", "not_measured"]
@@ -35,6 +36,8 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     framework: str
     batch_size: int
+    input: Input
+    loader_workers: int
     adapter: str
     handwritten: str
     """Cell ids."""
@@ -71,8 +74,12 @@ def taxes(run: Run) -> tuple[Tax, ...]:
     return tuple(found)
 
 
-def goal_of(batch_size: int) -> float:
-    """The least ratio that is aimed at: a step on few examples has less to hide a call behind."""
+def goal_of(cell: Cell) -> float:
+    """The least ratio that is aimed at: a step on few examples has less to hide a call behind, and
+    with a loader two programs compete for the cores in ways of their own."""
+    if cell.loads:
+        return GOAL_OF_LOADERS
+    batch_size = cell.recipe.batch_size
     return GOAL_OF_LARGE_BATCHES if batch_size >= LARGE_BATCH else GOAL_OF_SMALL_BATCHES
 
 
@@ -91,7 +98,7 @@ def _tax(
 ) -> Tax:
     found = _ratio(of, Contender(adapter.id), Contender(by_hand.id))
     floor = _ratio(of, Contender(by_hand.id, twin=True), Contender(by_hand.id))
-    goal = goal_of(adapter.recipe.batch_size)
+    goal = goal_of(adapter)
     unproven = bool(failed & {adapter.id, by_hand.id})
     outcome: Outcome = "not_comparable" if unproven else outcome_of(found, goal)
     noise = floor.interval(CONFIDENCE) if floor else None
@@ -101,6 +108,8 @@ def _tax(
         group=of.group,
         framework=adapter.framework,
         batch_size=adapter.recipe.batch_size,
+        input=adapter.input,
+        loader_workers=adapter.loader_workers,
         adapter=adapter.id,
         handwritten=by_hand.id,
         outcome=outcome,

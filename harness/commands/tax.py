@@ -136,7 +136,17 @@ def show_tax(console: Console, folder: Path, reports: Path) -> int:
     titles = run.manifest.titles
     console.table(
         "Rate of our adapter ÷ rate of the loop written by hand",
-        ("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
+        (
+            "framework",
+            "batch",
+            "input",
+            "ratio",
+            "95 % interval",
+            "by hand twice",
+            "goal",
+            "",
+            "blocks",
+        ),
         [_row(each, titles.get(each.framework, each.framework)) for each in found],
     )
     console.result(f"Report: {page}")
@@ -153,6 +163,7 @@ def _row(tax: Tax, title: str) -> tuple[str, ...]:
     return (
         title,
         f"{tax.batch_size}",
+        tax.input + (f", {tax.loader_workers} workers" if tax.input != "resident" else ""),
         NOTHING if tax.times_handwritten_rate is None else times(tax.times_handwritten_rate),
         NOTHING if tax.interval is None else bounds(tax.interval),
         NOTHING if tax.noise_floor is None else bounds(tax.noise_floor),

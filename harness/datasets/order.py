@@ -18,3 +18,12 @@ def batch_order(seed: int, epochs: int, examples: int) -> NDArray[np.int32]:
     for epoch in range(epochs):
         order[epoch] = np.random.RandomState([seed, epoch]).permutation(examples)
     return order
+
+
+def examples_in(steps: int, batch_size: int, examples: int) -> int:
+    """How many examples the first ``steps`` batches of epochs without end hold.
+
+    The last batch of each epoch is what is left of its ``examples``.
+    """
+    epochs, rest = divmod(steps, -(-examples // batch_size))
+    return epochs * examples + min(rest * batch_size, examples)

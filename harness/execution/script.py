@@ -13,11 +13,16 @@ begins
 
 of the timed steps; the sums are over all of them. Its first window is a warm-up, which leaves no
 trace. It ends with its input. What it prints elsewhere goes to the log.
+
+Where the framework's own data loader is measured, it is also given ``--input loader`` or ``--input
+pipeline``, and ``--workers N``. Its steps then take the next batches of that loader, whatever EPOCH
+and FIRST say; its warm-up takes none.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -27,6 +32,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from harness.datasets.arrays import array_path, digest_of_folder, digest_of_weights
+from harness.datasets.order import examples_in
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.worker.loop import finite
 from harness.worker.readings import cpu_frequency_mhz, system_steal_seconds
@@ -54,12 +60,37 @@ class Answer(NamedTuple):
     correct: int
 
 
+class Asked(NamedTuple):
+    """A window as it is put to the script, and how many examples it holds."""
+
+    line: str
+    examples: int
+    """Of the timed steps."""
+    trained_examples: int
+    """With those of the lead-in."""
+
+
 class Counters(NamedTuple):
     """Of a process since its start."""
 
     minor_faults: int
     major_faults: int
     involuntary_switches: int
+
+
+def answer_in(line: str) -> Answer | None:
+    """What ``line`` says of a window; nothing where it can't be true of one.
+
+    A training may diverge: its loss alone need not be finite.
+    """
+    try:
+        wall, cpu, loss_sum, correct = (float(word) for word in line.split()[:4])
+    except ValueError:
+        return None
+    counted = all(math.isfinite(each) and each >= 0 for each in (wall, cpu, correct))
+    if not counted or wall == 0 or loss_sum < 0 or correct != int(correct):
+        return None
+    return Answer(wall, cpu, loss_sum, int(correct))
 
 
 class ScriptProcess(WorkerProcess):
@@ -93,6 +124,12 @@ class ScriptProcess(WorkerProcess):
             "seed": setup.seed,
             "windows": 0,
         }
+        if job.loader is not None:
+            options |= {
+                "data": job.loader.data_folder,
+                "input": job.loader.kind,
+                "workers": job.loader.workers,
+            }
         words = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
         super().__init__(
             python,
@@ -150,26 +187,18 @@ class ScriptProcess(WorkerProcess):
         )
 
     def _trained(self, command: Train, seconds: float) -> Trained:
-        size = self._job.setup.batch_size
-        steps = command.lead_in + command.steps
-        # As a worker's loop does: what is left of an epoch and too little for a window is left out.
-        if self._taken + steps * size > self._order.shape[1]:
-            self._epoch, self._taken = (self._epoch + 1) % len(self._order), 0
-        line = f"{self._epoch} {self._taken} {command.lead_in} {command.steps}"
-        indices = self._order[self._epoch][self._taken : self._taken + steps * size]
-        self._order_hash.update(indices.astype("<i8").tobytes())
-        self._taken += steps * size
+        asked = self._from_order(command) if self._job.loader is None else self._loaded(command)
         first_step = self._steps
-        self._steps += steps
+        self._steps += command.lead_in + command.steps
         before, steal_seconds = self._counters(), system_steal_seconds()
         began = time.perf_counter()
-        answer = self._window(line, seconds)
+        answer = self._window(asked.line, seconds)
         took_seconds = time.perf_counter() - began
         after = self._counters()
         return Trained(
             first_step=first_step,
             steps=command.steps,
-            examples=command.steps * size,
+            examples=asked.examples,
             wall_seconds=answer.wall_seconds,
             cpu_seconds=answer.cpu_seconds,
             lead_in_steps=command.lead_in,
@@ -179,7 +208,7 @@ class ScriptProcess(WorkerProcess):
             stage_seconds=max(0.0, took_seconds - answer.wall_seconds),
             loss_sum=finite(answer.loss_sum),
             correct=answer.correct,
-            trained_examples=steps * size,
+            trained_examples=asked.trained_examples,
             minor_faults=after.minor_faults - before.minor_faults,
             major_faults=after.major_faults - before.major_faults,
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
@@ -188,6 +217,28 @@ class ScriptProcess(WorkerProcess):
             frequency_mhz=cpu_frequency_mhz(),
         )
 
+    def _from_order(self, command: Train) -> Asked:
+        """The window on the next examples of the harness's order."""
+        size = self._job.setup.batch_size
+        count = (command.lead_in + command.steps) * size
+        # As a worker's loop does: what is left of an epoch and too little for a window is left out.
+        if self._taken + count > self._order.shape[1]:
+            self._epoch, self._taken = (self._epoch + 1) % len(self._order), 0
+        line = f"{self._epoch} {self._taken} {command.lead_in} {command.steps}"
+        indices = self._order[self._epoch][self._taken : self._taken + count]
+        self._order_hash.update(indices.astype("<i8").tobytes())
+        self._taken += count
+        return Asked(line, command.steps * size, count)
+
+    def _loaded(self, command: Train) -> Asked:
+        """The window on the next batches of the script's loader, the last of an epoch partial."""
+        timed = self._steps + command.lead_in
+        before, at, after = (
+            examples_in(steps, self._job.setup.batch_size, self._order.shape[1])
+            for steps in (self._steps, timed, timed + command.steps)
+        )
+        return Asked(f"0 0 {command.lead_in} {command.steps}", after - at, after - before)
+
     def _finished(self) -> Finished:
         """The script's input has ended, and with it soon the script."""
         peak_bytes = self._status("VmHWM") * 1024
@@ -195,7 +246,7 @@ class ScriptProcess(WorkerProcess):
         self._commands = -1
         return Finished(
             steps=self._steps,
-            order_hash=self._order_hash.hexdigest(),
+            order_hash="" if self._job.loader else self._order_hash.hexdigest(),
             peak_memory_bytes=peak_bytes,
         )
 
@@ -210,14 +261,14 @@ class ScriptProcess(WorkerProcess):
         except BrokenPipeError:
             raise self._death() from None
         said = self._read_line(seconds).decode("utf-8", "replace").strip()
-        try:
-            wall, cpu, loss_sum, correct = (float(word) for word in said.split()[:4])
-            return Answer(wall, cpu, loss_sum, int(correct))
-        except ValueError:
+        answer = answer_in(said)
+        if answer is None:
             reason = (
-                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT"
+                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT: "
+                "finite numbers, none below 0, and more than 0 seconds"
             )
-            raise WorkerError(self.phase, reason, self.log_tail()) from None
+            raise WorkerError(self.phase, reason, self.log_tail())
+        return answer
 
     def _counters(self) -> Counters:
         """Of the script's process so far; zeros where the kernel does not show them."""
