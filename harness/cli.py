@@ -229,7 +229,7 @@ def gate(
 
 
 @app.command()
-@takes_flags("recipe", "mode", "input", "loader_workers", "device", "epochs", "no_aa", "reference")
+@takes_flags("recipe", "mode", "device", "epochs", "no_aa", "reference")
 def tax(
     flags: Flags,
     batch: Annotated[
@@ -239,7 +239,9 @@ def tax(
     rounds: Annotated[
         int | None,
         typer.Option(
-            "--rounds", min=1, help="Windows of each contender in a block.  [default: 24]"
+            "--rounds",
+            min=1,
+            help="Resident windows of each contender in a block.  [default: 24]",
         ),
     ] = None,
 ) -> None:

@@ -21,6 +21,7 @@ from harness.analysis.dropout import dropout_verdict
 from harness.analysis.loaders import loader_results
 from harness.analysis.parity import FACTOR, ROUNDINGS, WIDEST, ParityResult, parity_results
 from harness.analysis.trials import Trial
+from harness.datasets.order import examples_in
 from harness.spec.cells import Cell
 from harness.spec.events import Audit, AuditCheck, CheckName, DropoutCheck, Run, Window
 
@@ -229,17 +230,10 @@ def _examples(windows: Sequence[Window], conditions: Conditions) -> Iterator[Aud
         steps = window.lead_in_steps + window.steps
         planned = steps * size + window.partial_steps * (examples % size)
         if cell.loads:
-            planned = _loader_examples(examples, size, window.first_step, steps)
+            first, last = window.first_step, window.first_step + steps
+            planned = examples_in(last, size, examples) - examples_in(first, size, examples)
         checks.append(_check("examples", window.trained_examples, planned, planned, window.round))
     yield from _worst(checks)
-
-
-def _loader_examples(examples: int, size: int, first: int, steps: int) -> int:
-    """Examples of ``steps`` batches, from number ``first`` of an endless loader on."""
-    per_epoch = -(-examples // size)
-    ends = (divmod(batch, per_epoch) for batch in (first, first + steps))
-    before, after = (epochs * examples + min(rest * size, examples) for epochs, rest in ends)
-    return after - before
 
 
 def _trajectory(

@@ -23,12 +23,13 @@ from harness.analysis.judgement import Interval
 from harness.analysis.parity import relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Block, finished_blocks
-from harness.spec.cells import HANDWRITTEN, Cell
+from harness.spec.cells import HANDWRITTEN, Cell, Input
 from harness.spec.events import Run
 
 LARGE_BATCH = 256
 GOAL_OF_LARGE_BATCHES = 0.99
 GOAL_OF_SMALL_BATCHES = 0.95
+GOAL_OF_LOADERS = 0.95
 CONFIDENCE = 0.95
 FIRST_WINDOW_TOLERANCE = 1e-6
 """Of the loss of a first window, relatively. A framework's float32 parts from its float64 by 1.2e-8
@@ -44,6 +45,8 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     framework: str
     batch_size: int
+    input: Input
+    loader_workers: int
     adapter: str
     handwritten: str
     """Cell ids."""
@@ -69,7 +72,8 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def first_windows_differ(self) -> bool:
         """Whether they were measured and don't agree."""
-        return self.blocks > 0 and not _within(self.first_window_deviation)
+        resident = self.input == "resident"
+        return self.blocks > 0 and resident and not _within(self.first_window_deviation)
 
 
 def taxes(run: Run) -> tuple[Tax, ...]:
@@ -88,8 +92,12 @@ def taxes(run: Run) -> tuple[Tax, ...]:
     return tuple(found)
 
 
-def goal_of(batch_size: int) -> float:
-    """The least ratio that is aimed at: a step on few examples has less to hide a call behind."""
+def goal_of(cell: Cell) -> float:
+    """The least ratio that is aimed at: a step on few examples has less to hide a call behind, and
+    with a loader two programs compete for the cores in ways of their own."""
+    if cell.loads:
+        return GOAL_OF_LOADERS
+    batch_size = cell.recipe.batch_size
     return GOAL_OF_LARGE_BATCHES if batch_size >= LARGE_BATCH else GOAL_OF_SMALL_BATCHES
 
 
@@ -108,9 +116,11 @@ def _tax(
 ) -> Tax:
     found = _ratio(of, Contender(adapter.id), Contender(by_hand.id))
     floor = _ratio(of, Contender(by_hand.id, twin=True), Contender(by_hand.id))
-    goal = goal_of(adapter.recipe.batch_size)
-    deviation = _first_window_deviation(blocks, adapter.id, by_hand.id)
-    unproven = bool(failed & {adapter.id, by_hand.id}) or bool(found and not _within(deviation))
+    goal = goal_of(adapter)
+    # A loader has an order of its own, and its windows nothing to be compared with.
+    deviation = None if adapter.loads else _first_window_deviation(blocks, adapter.id, by_hand.id)
+    differs = bool(found) and not adapter.loads and not _within(deviation)
+    unproven = bool(failed & {adapter.id, by_hand.id}) or differs
     outcome: Outcome = "not_comparable" if unproven else outcome_of(found, goal)
     noise = floor.interval(CONFIDENCE) if floor else None
     if noise and not noise.low <= 1 <= noise.high and outcome in ("met", "missed"):
@@ -119,6 +129,8 @@ def _tax(
         group=of.group,
         framework=adapter.framework,
         batch_size=adapter.recipe.batch_size,
+        input=adapter.input,
+        loader_workers=adapter.loader_workers,
         adapter=adapter.id,
         handwritten=by_hand.id,
         outcome=outcome,

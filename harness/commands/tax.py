@@ -32,7 +32,17 @@ ROUNDS = 24
 
 
 COLUMNS = (
-    *("framework", "batch", "ratio", "95 % interval", "by hand twice", "goal", "", "blocks"),
+    *(
+        "framework",
+        "batch",
+        "input",
+        "ratio",
+        "95 % interval",
+        "by hand twice",
+        "goal",
+        "",
+        "blocks",
+    ),
     "first windows differ by",
 )
 
@@ -167,6 +177,7 @@ def _row(tax: Tax, title: str) -> tuple[str, ...]:
     return (
         title,
         f"{tax.batch_size}",
+        tax.input + (f", {tax.loader_workers} workers" if tax.input != "resident" else ""),
         NOTHING if tax.times_handwritten_rate is None else times(tax.times_handwritten_rate),
         NOTHING if tax.interval is None else bounds(tax.interval),
         NOTHING if tax.noise_floor is None else bounds(tax.noise_floor),

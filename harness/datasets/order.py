@@ -70,3 +70,12 @@ class OrderCursor:
         self._taken += steps * size
         self._hash.update(indices.astype("<i8").tobytes())
         return indices.reshape(steps, size)
+
+
+def examples_in(steps: int, batch_size: int, examples: int) -> int:
+    """How many examples the first ``steps`` batches of epochs without end hold.
+
+    The last batch of each epoch is what is left of its ``examples``.
+    """
+    epochs, rest = divmod(steps, -(-examples // batch_size))
+    return epochs * examples + min(rest * batch_size, examples)

@@ -13,6 +13,10 @@ begins
 
 of the timed steps; the sums are over all of them. Its first window is a warm-up, which leaves no
 trace. It ends with its input. What it prints elsewhere goes to the log.
+
+Where the framework's own data loader is measured, it is also given ``--input loader`` or ``--input
+pipeline``, and ``--workers N``. Its steps then take the next batches of that loader, whatever EPOCH
+and FIRST say; its warm-up takes none.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from harness.datasets.arrays import array_path, digest_of_folder, digest_of_weights
-from harness.datasets.order import OrderCursor
+from harness.datasets.order import OrderCursor, examples_in
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.worker.loop import finite
 from harness.worker.readings import cpu_frequency_mhz, system_steal_seconds
@@ -55,12 +59,37 @@ class Answer(NamedTuple):
     correct: int
 
 
+class Asked(NamedTuple):
+    """A window as it is put to the script, and how many examples it holds."""
+
+    line: str
+    examples: int
+    """Of the timed steps."""
+    trained_examples: int
+    """With those of the lead-in."""
+
+
 class Counters(NamedTuple):
     """Of a process since its start."""
 
     minor_faults: int
     major_faults: int
     involuntary_switches: int
+
+
+def answer_in(line: str) -> Answer | None:
+    """What ``line`` says of a window; nothing where it can't be true of one.
+
+    A training may diverge: its loss alone need not be finite.
+    """
+    try:
+        wall, cpu, loss_sum, correct = (float(word) for word in line.split()[:4])
+    except ValueError:
+        return None
+    counted = all(math.isfinite(each) and each >= 0 for each in (wall, cpu, correct))
+    if not counted or wall == 0 or loss_sum < 0 or correct != int(correct):
+        return None
+    return Answer(wall, cpu, loss_sum, int(correct))
 
 
 class ScriptProcess(WorkerProcess):
@@ -94,6 +123,12 @@ class ScriptProcess(WorkerProcess):
             "seed": setup.seed,
             "windows": 0,
         }
+        if job.loader is not None:
+            options |= {
+                "data": job.loader.data_folder,
+                "input": job.loader.kind,
+                "workers": job.loader.workers,
+            }
         words = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
         super().__init__(
             python,
@@ -151,23 +186,18 @@ class ScriptProcess(WorkerProcess):
         )
 
     def _trained(self, command: Train, seconds: float) -> Trained:
-        size = self._job.setup.batch_size
-        steps = command.lead_in + command.steps
-        self._cursor.require(steps * size)
-        epoch, first = self._cursor.place
-        line = f"{epoch} {first} {command.lead_in} {command.steps}"
-        self._cursor.take(steps, size)
+        asked = self._from_order(command) if self._job.loader is None else self._loaded(command)
         first_step = self._steps
-        self._steps += steps
+        self._steps += command.lead_in + command.steps
         before, steal_seconds = self._counters(), system_steal_seconds()
         began = time.perf_counter()
-        answer = self._window(line, seconds)
+        answer = self._window(asked.line, seconds)
         took_seconds = time.perf_counter() - began
         after = self._counters()
         return Trained(
             first_step=first_step,
             steps=command.steps,
-            examples=command.steps * size,
+            examples=asked.examples,
             wall_seconds=answer.wall_seconds,
             cpu_seconds=answer.cpu_seconds,
             lead_in_steps=command.lead_in,
@@ -177,7 +207,7 @@ class ScriptProcess(WorkerProcess):
             stage_seconds=max(0.0, took_seconds - answer.wall_seconds),
             loss_sum=finite(answer.loss_sum),
             correct=answer.correct,
-            trained_examples=steps * size,
+            trained_examples=asked.trained_examples,
             minor_faults=after.minor_faults - before.minor_faults,
             major_faults=after.major_faults - before.major_faults,
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
@@ -186,6 +216,25 @@ class ScriptProcess(WorkerProcess):
             frequency_mhz=cpu_frequency_mhz(),
         )
 
+    def _from_order(self, command: Train) -> Asked:
+        """The window on the next examples of the harness's order."""
+        size = self._job.setup.batch_size
+        steps = command.lead_in + command.steps
+        self._cursor.require(steps * size)
+        epoch, first = self._cursor.place
+        self._cursor.take(steps, size)
+        line = f"{epoch} {first} {command.lead_in} {command.steps}"
+        return Asked(line, command.steps * size, steps * size)
+
+    def _loaded(self, command: Train) -> Asked:
+        """The window on the next batches of the script's loader, the last of an epoch partial."""
+        timed = self._steps + command.lead_in
+        before, at, after = (
+            examples_in(steps, self._job.setup.batch_size, self._order.shape[1])
+            for steps in (self._steps, timed, timed + command.steps)
+        )
+        return Asked(f"0 0 {command.lead_in} {command.steps}", after - at, after - before)
+
     def _finished(self) -> Finished:
         """The script's input has ended, and with it soon the script."""
         peak_bytes = self._status("VmHWM") * 1024
@@ -193,7 +242,7 @@ class ScriptProcess(WorkerProcess):
         self._commands = -1
         return Finished(
             steps=self._steps,
-            order_hash=self._cursor.hash,
+            order_hash="" if self._job.loader else self._cursor.hash,
             peak_memory_bytes=peak_bytes,
         )
 
@@ -208,18 +257,14 @@ class ScriptProcess(WorkerProcess):
         except BrokenPipeError:
             raise self._death() from None
         said = self._read_line(seconds).decode("utf-8", "replace").strip()
-        try:
-            wall, cpu, loss_sum, correct = (float(word) for word in said.split()[:4])
-            # A loss may be anything: a training can diverge. No clock shows what is refused here.
-            if not (0 < wall < math.inf and 0 <= cpu < math.inf and correct >= 0):
-                raise ValueError(said)
-            return Answer(wall, cpu, loss_sum, int(correct))
-        except (ValueError, OverflowError):
+        answer = answer_in(said)
+        if answer is None:
             reason = (
-                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT, "
-                "numbers above 0"
+                f"the script wrote {said[:80]!r}, expected SECONDS CPU_SECONDS LOSS_SUM CORRECT: "
+                "finite numbers, none below 0, and more than 0 seconds"
             )
-            raise WorkerError(self.phase, reason, self.log_tail()) from None
+            raise WorkerError(self.phase, reason, self.log_tail())
+        return answer
 
     def _counters(self) -> Counters:
         """Of the script's process so far; zeros where the kernel does not show them."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.arrays import Arrays, digest_of_weights, rows_at
-from harness.datasets.order import OrderCursor
+from harness.datasets.order import OrderCursor, examples_in
 from harness.spec.events import Sample
 from harness.worker.readings import cpu_frequency_mhz, read_counters
 from harness.worker.wire import Evaluated, Train, Trained
@@ -184,19 +184,19 @@ class TrainingLoop:
     def _loaded(self, command: Train) -> Work:
         """Steps on batches that the framework's own loader brings while the clock runs."""
         train = self.adapter.train_from_loader
+        timed = self.steps + command.lead_in
         return Work(
             lead_in=partial(train, command.lead_in),
             timed=partial(train, command.steps),
             partial=None,
-            examples=self._loader_examples(self.steps + command.lead_in, command.steps),
+            examples=self._loader_examples(timed + command.steps) - self._loader_examples(timed),
             steps=command.lead_in + command.steps,
             gather_cpu_seconds=0.0,
         )
 
-    def _loader_examples(self, first: int, steps: int) -> int:
-        """Examples of ``steps`` batches of a loader, from number ``first`` on: an epoch ends with a
-        partial one, and the next begins."""
-        return loader_examples(len(self._data.train_labels), self._batch_size, first, steps)
+    def _loader_examples(self, steps: int) -> int:
+        """Examples of a loader's first ``steps`` batches."""
+        return examples_in(steps, self._batch_size, len(self._data.train_labels))
 
     def _lap_of(self, work: Callable[[], None], laps: Laps) -> Lap:
         """What ``work`` has taken, to its very end."""
@@ -299,20 +299,6 @@ class Stopwatch:
 
     def __exit__(self, *error: object) -> None:
         self.cpu_seconds += time.process_time() - self._began
-
-
-def loader_examples(train_examples: int, batch_size: int, first: int, steps: int) -> int:
-    """Examples of ``steps`` batches, from number ``first`` (from 0) of an endless loader on.
-
-    Each epoch is whole: ``train_examples`` in batches of ``batch_size``, the last one partial.
-    """
-    per_epoch = -(-train_examples // batch_size)
-
-    def up_to(batch: int) -> int:
-        epochs, within = divmod(batch, per_epoch)
-        return epochs * train_examples + min(within * batch_size, train_examples)
-
-    return up_to(first + steps) - up_to(first)
 
 
 def recount(logits: NDArray[Any], labels: NDArray[np.int64], said: Metrics) -> Sample:

@@ -8,10 +8,10 @@ import pytest
 
 from harness.analysis.estimates import Estimate
 from harness.analysis.tax import goal_of, outcome_of, taxes
-from harness.spec.cells import HANDWRITTEN
+from harness.spec.cells import HANDWRITTEN, Input
 from harness.spec.events import Group, Parity, Run, TrialStarted, Window
 
-from .runs import Contender, noise, speed_run
+from .runs import Contender, cell, noise, speed_run
 
 
 def tax_run(ratio: float, blocks: int = 10, sd: float = 0.002, **how: Any) -> Run:
@@ -148,5 +148,11 @@ def test_where_the_interval_lies_decides(ratio, sd, blocks, expected):
     assert outcome_of(Estimate(blocks, math.log(ratio), sd), 0.99) == expected
 
 
-def test_small_batches_have_a_lower_goal():
-    assert (goal_of(512), goal_of(256), goal_of(32)) == (0.99, 0.99, 0.95)
+def test_small_batches_and_loaders_have_a_lower_goal():
+    def goal(batch_size: int, source: Input = "resident") -> float:
+        one = cell("adapter", source=source)
+        recipe = one.recipe.overridden(batch_size=batch_size)
+        return goal_of(msgspec.structs.replace(one, recipe=recipe))
+
+    assert (goal(512), goal(256), goal(32)) == (0.99, 0.99, 0.95)
+    assert (goal(512, "loader"), goal(256, "pipeline")) == (0.95, 0.95)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.datasets.arrays import digest_of_order
-from harness.datasets.order import batch_order
+from harness.datasets.order import batch_order, examples_in
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -38,3 +38,9 @@ def test_epochs_and_seeds_differ(seed: int) -> None:
     other = batch_order((seed + 1) % 2**32, 1, 100)[0]
     assert (first != second).any()
     assert (first != other).any()
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 30))
+def test_batches_of_epochs_without_end_are_counted(steps: int, size: int, examples: int) -> None:
+    epoch = [min(size, examples - start) for start in range(0, examples, size)]
+    assert examples_in(steps, size, examples) == sum((epoch * steps)[:steps])

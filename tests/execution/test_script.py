@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -20,7 +21,7 @@ from harness.execution.process import Timeouts, WorkerError
 from harness.execution.proof import ProofPlan, take_proof
 from harness.execution.schedule import seats
 from harness.spec.events import AnyEvent, BlockFinished, Failure, TrialFinished, Window
-from harness.worker.wire import Evaluate, Evaluated, Ready, Train, Trained
+from harness.worker.wire import Evaluate, Evaluated, Loader, Ready, Train, Trained
 
 COMMANDS = Path(__file__).parent.parent / "commands"
 PLAN = BlockPlan(number=1, group="g", long=False, seed=0, rounds=4, window_steps=2, epochs=2)
@@ -125,6 +126,18 @@ def test_a_script_that_spins_uses_no_cpu_while_it_waits(script, tmp_path):
         ("print('1 1 2.3 inf')", "the script wrote '1 1 2.3 inf', expected SECONDS"),
         ("print('1 1 2.3')", "the script wrote '1 1 2.3', expected SECONDS"),
         ("print('hello')", "the script wrote 'hello', expected SECONDS CPU_SECONDS LOSS_SUM"),
+        *(
+            (f"print('{said}')", f"the script wrote '{said}', expected SECONDS")
+            for said in ("0 0 1 1", "nan 0 1 1", "-1 0 1 1", "inf 0 1 1", "1 nan 1 1", "1 0 1", "")
+        ),
+        *(
+            (f"print('1 1 {said}')", "finite numbers")
+            for said in ("1 -1", "1 nan", "-1 1", "1 inf", "1 0.5")
+        ),
+        (
+            OBEDIENT.replace("0.5, 0.5,", "'nan' if line == '0 0 2 2\\n' else 0.5, 0,"),
+            "the script wrote 'nan 0 1.0 1'",
+        ),
         ("1 / 0", "the worker ended with status 1 before it answered"),
         ("import time; time.sleep(3600)", "no answer within 2 s"),
         (
@@ -141,6 +154,10 @@ def test_what_a_script_does_wrong_is_recorded(script, tmp_path, text, expected):
     Block(PLAN, [script(text)], tmp_path, events.append, itertools.count(1), hasty).run()
     [failure] = of(events, Failure)
     assert expected in failure.reason
+    assert "\n" not in failure.reason
+    # What was recorded can be read again, and holds no number that JSON has no word for.
+    for event in events:
+        assert msgspec.json.decode(msgspec.json.encode(event), type=type(event)) == event
     if "1 / 0" in text:
         assert "ZeroDivisionError" in failure.detail
 
@@ -158,6 +175,24 @@ def test_a_loss_that_is_not_finite_is_none(script, tmp_path):
         trained = process.ask(Train(lead_in=1, steps=2), Trained, "training", 8)
         assert trained.loss_sum is None
         assert process.finish().steps == 3
+
+
+def test_a_scripts_loader_windows_hold_what_an_epoch_has_left(script, tmp_path):
+    """12 whole batches of 8 and one of 4 make an epoch of 100."""
+    text = "import sys; print(*sys.argv[1:], file=sys.stderr)\n" + OBEDIENT
+    one = script(text.replace("print(0.5", "print(line, file=sys.stderr); print(0.5"))
+    loader = Loader(kind="pipeline", data_folder=one.job.data_folder, workers=3)
+    one = one._replace(job=msgspec.structs.replace(one.job, loader=loader))
+    with started_worker(one, tmp_path / "log") as process:
+        process.ask(one.job, Ready, "import", 60)
+        windows = [process.ask(Train(lead_in=2, steps=5), Trained, "training", 8) for _ in range(4)]
+        assert process.finish().order_hash == ""
+    assert [each.first_step for each in windows] == [0, 7, 14, 21]
+    assert [each.examples for each in windows] == [40, 36, 40, 36]
+    assert [each.trained_examples for each in windows] == [56, 52, 56, 52]
+    said = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "--input pipeline --workers 3" in said
+    assert said.count("0 0 2 5\n") == 4
 
 
 def test_a_script_dies_with_the_harness(script, tmp_path):

@@ -11,7 +11,7 @@ from harness.datasets.arrays import Arrays, digest_of_order
 from harness.datasets.order import batch_order
 from harness.datasets.weights import initial_weights
 from harness.spec.recipes import read_models
-from harness.worker.loop import TrainingLoop, batches, finite, loader_examples
+from harness.worker.loop import TrainingLoop, batches, finite
 from harness.worker.readings import peak_memory_bytes, read_counters
 from harness.worker.session import evaluation_sizes
 from harness.worker.wire import Train
@@ -162,13 +162,6 @@ def test_work_that_was_put_off_shows_when_metrics_are_read(data, setup, weights)
     window = loop.window(Train(lead_in=0, steps=5))
     assert window.read_cpu_seconds > 10 * window.read_again_cpu_seconds
     assert window.read_cpu_seconds > 10 * window.cpu_seconds
-
-
-@pytest.mark.parametrize(
-    ("first", "steps", "examples"), [(0, 5, 40), (0, 6, 45), (5, 2, 13), (6, 6, 45), (11, 1, 5)]
-)
-def test_a_loaders_epochs_are_whole(first, steps, examples):
-    assert loader_examples(EXAMPLES, BATCH, first, steps) == examples
 
 
 def test_losses_of_single_steps_are_those_of_the_window(loop, data):
