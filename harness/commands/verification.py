@@ -268,9 +268,8 @@ class Verification:
         )
 
     def _plan(self, cell: Cell) -> ProofPlan:
-        return proof_plan(
-            cell, _model(self._prepared.contenders[cell.id]), self._window_steps(cell)
-        )
+        model = _model(self._prepared.contenders[cell.id])
+        return proof_plan(cell.recipe.batch_size, model, self._window_steps(cell))
 
     def _window_steps(self, cell: Cell) -> int:
         plan, group = self._manifest.plan, self._groups[cell.id]
