@@ -17,7 +17,7 @@ from typer.exceptions import TyperException
 from harness import __version__
 from harness.commands.data import data_app
 from harness.commands.environments import env_app
-from harness.commands.flags import Flags, Frameworks, ImplDirs, Json, Out, takes_flags
+from harness.commands.flags import DataDir, Flags, Frameworks, ImplDirs, Json, Out, takes_flags
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.spec.exports import Format
@@ -505,6 +505,31 @@ def power(
 
     folders = [_run_folder(out / "results" / "runs", name) for name in run or []]
     show_power(Console(json=json), folders, save)
+
+
+@app.command(hidden=True)
+def sensitivity(
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help="See 'levelfield list recipes'.")
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="From --seed on.")] = 8,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1)] = 0,
+    dataset: Annotated[str | None, typer.Option("--dataset")] = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Make mistakes in the reference: how large must one be for the proof to catch it?"""
+    from harness.commands.catalogue import read_catalogue
+    from harness.commands.sensitivity import show_sensitivity
+
+    show_sensitivity(
+        Console(json=json),
+        read_catalogue(),
+        recipe or (),
+        _seeds(seed, seeds),
+        data_dir,
+        dataset=dataset,
+    )
 
 
 def main() -> int:

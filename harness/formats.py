@@ -27,6 +27,7 @@ from harness.commands.new_impl import StarterFiles
 from harness.commands.power import PowerAnswer
 from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
 from harness.commands.seeds import SeedsAnswer
+from harness.commands.sensitivity import SensitivityAnswer
 from harness.commands.show import ModelAnswer
 from harness.commands.tax import TaxAnswer
 from harness.datasets.records import Dataset, DatasetInfo
@@ -96,6 +97,7 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("levelfield micro --json", "", (MicroAnswer,)),
     ("levelfield doctor --json", "", (Diagnosis,)),
     ("levelfield power --json", "", (PowerAnswer,)),
+    ("levelfield sensitivity --json", "", (SensitivityAnswer,)),
     ("results/baselines/*.json", "What `baseline save` keeps of each run.", (Baseline,)),
     ("levelfield baseline save --json, check --json", "", (SavedBaseline, CheckJudgement)),
     ("levelfield history --json", "", (HistoryAnswer,)),

@@ -37,6 +37,7 @@ from harness.execution.proof import (
 from harness.paths import user_cache
 from harness.worker.wire import Prove
 from impls.adapter import Adam, Setup, Sgd
+from impls.definition import Model
 
 ROUNDED_MODES = ("float32", "float32-one-by-one", "shaken-1", "shaken-2")
 """Modes of the oracle that show what rounding does to it."""
@@ -129,12 +130,7 @@ class Oracle:
             prove_command(oracle, plan), singly=True, further_steps=further_steps
         )
         model = oracle.job.setup.model
-        dear = plan.steps + plan.window_steps < PROOF_STEPS
-        normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
-        modes = [oracle.job.setup.mode]
-        modes += FEWER_ROUNDED_MODES if dear else ROUNDED_MODES
-        # What amplifies rounding: depth, and dividing by what may be small.
-        modes += [FINELY_ROUNDED_MODE] * (dear or normalized)
+        modes = [oracle.job.setup.mode, *rounded_modes(model, plan)]
         with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
             proofs = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
             exact, *rounded = proofs
@@ -150,6 +146,15 @@ class Oracle:
             proof = ask_proof(process, setup.model, command)
             process.finish()
         return proof
+
+
+def rounded_modes(model: Model, plan: ProofPlan) -> tuple[str, ...]:
+    """The modes that show what rounding does to ``model``; that of float64, if any, at the end."""
+    dear = plan.steps + plan.window_steps < PROOF_STEPS
+    normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
+    # What amplifies rounding: depth, and dividing by what may be small.
+    finely = (FINELY_ROUNDED_MODE,) * (dear or normalized)
+    return (*(FEWER_ROUNDED_MODES if dear else ROUNDED_MODES), *finely)
 
 
 def trajectory_of(

@@ -16,7 +16,6 @@ from harness.execution.answers import proof_arrays
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
-from harness.spec.cells import Cell
 from harness.spec.events import Hashes
 from harness.temporary import temporary_folder
 from harness.worker.wire import Job, Prove, Proved, Ready, Sums, Train, Trained
@@ -66,13 +65,18 @@ class Proof(NamedTuple):
     """Whether that is all there is: a script shows neither logits nor weights."""
 
 
+<<<<<<< HEAD
 def proof_plan(cell: Cell, model: Model, window_steps: int, train_examples: int = 0) -> ProofPlan:
     """The steps that prove ``cell``, whose timed windows have ``window_steps``.
+=======
+def proof_plan(batch_size: int, model: Model, window_steps: int) -> ProofPlan:
+    """The steps that prove a cell of this recipe, whose timed windows have ``window_steps``.
+>>>>>>> g-sens
 
     Ten and a window; where images are so large that the oracle would take minutes, as many as it
     can afford, two and four at least.
     """
-    affordable = int(AFFORDABLE_FLOPS // (cell.recipe.batch_size * model.training_flops()))
+    affordable = int(AFFORDABLE_FLOPS // (batch_size * model.training_flops()))
     window = min(window_steps, max(FEWEST_IN_ONE_CALL, affordable - PROOF_STEPS))
     steps = min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window))
     return ProofPlan(steps, window, train_examples % cell.recipe.batch_size)
