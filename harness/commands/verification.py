@@ -343,17 +343,12 @@ class Verification:
         )
 
     def _plan(self, cell: Cell) -> ProofPlan:
-<<<<<<< HEAD
         return proof_plan(
-            cell,
+            cell.recipe.batch_size,
             _model(self._prepared.contenders[cell.id]),
             self._window_steps(cell),
             self._prepared.inputs.train_examples(cell),
         )
-=======
-        model = _model(self._prepared.contenders[cell.id])
-        return proof_plan(cell.recipe.batch_size, model, self._window_steps(cell))
->>>>>>> g-sens
 
     def _window_steps(self, cell: Cell) -> int:
         plan, group = self._manifest.plan, self._groups[cell.id]

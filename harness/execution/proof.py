@@ -65,13 +65,10 @@ class Proof(NamedTuple):
     """Whether that is all there is: a script shows neither logits nor weights."""
 
 
-<<<<<<< HEAD
-def proof_plan(cell: Cell, model: Model, window_steps: int, train_examples: int = 0) -> ProofPlan:
-    """The steps that prove ``cell``, whose timed windows have ``window_steps``.
-=======
-def proof_plan(batch_size: int, model: Model, window_steps: int) -> ProofPlan:
+def proof_plan(
+    batch_size: int, model: Model, window_steps: int, train_examples: int = 0
+) -> ProofPlan:
     """The steps that prove a cell of this recipe, whose timed windows have ``window_steps``.
->>>>>>> g-sens
 
     Ten and a window; where images are so large that the oracle would take minutes, as many as it
     can afford, two and four at least.
@@ -79,7 +76,7 @@ def proof_plan(batch_size: int, model: Model, window_steps: int) -> ProofPlan:
     affordable = int(AFFORDABLE_FLOPS // (batch_size * model.training_flops()))
     window = min(window_steps, max(FEWEST_IN_ONE_CALL, affordable - PROOF_STEPS))
     steps = min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window))
-    return ProofPlan(steps, window, train_examples % cell.recipe.batch_size)
+    return ProofPlan(steps, window, train_examples % batch_size)
 
 
 def proof_job(contender: Contender) -> Job:
