@@ -17,6 +17,8 @@ settings.load_profile("levelfield")
 
 # A job in a shell's background ignores Ctrl-C, and what it starts does so too: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does one under nohup ignore the end of its terminal.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 NVML = Path(__file__).parent / "environments" / "nvml"
 

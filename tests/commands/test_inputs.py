@@ -15,6 +15,7 @@ from harness.commands.inputs import DatasetProgress, Inputs
 from harness.console import Console
 from harness.datasets.search import find_dataset
 from harness.environments.variables import worker_environment
+from harness.execution.proof import ProofPlan
 from harness.spec.cells import Cell
 from harness.spec.implementations import read_implementation
 from harness.spec.recipes import read_models, read_recipes
@@ -22,6 +23,9 @@ from harness.spec.recipes import read_models, read_recipes
 RECIPE = read_recipes(paths.BENCHMARKS / "recipes.toml")["lenet-sgd"].overridden(
     dataset="fashion-mnist-20k", epochs=1
 )
+
+
+PLAN = ProofPlan(steps=2, window_steps=3)
 
 
 @pytest.mark.parametrize(
@@ -68,4 +72,4 @@ def test_what_an_earlier_process_left_is_made_anew(tmp_path: Path) -> None:
     assert paths_again == [order, weights]
     assert np.array_equal(np.load(order), np.load(io.BytesIO(whole[0])))
     assert np.load(weights).files == np.load(io.BytesIO(whole[1])).files
-    assert again.expected_hashes(cell, 1) == first.expected_hashes(cell, 1)
+    assert again.expected_hashes(cell, 1, PLAN) == first.expected_hashes(cell, 1, PLAN)

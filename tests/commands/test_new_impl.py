@@ -122,7 +122,7 @@ def test_ones_own_is_found_verified_and_ranked_like_the_others(levelfield, start
     assert verified.returncode == 0, verified.stderr
     results = json.loads(verified.stdout)["parity"]
     assert [result["passed"] for result in results] == [True, True]
-    assert 0 < results[0]["worst_at_step_1"]["value"] < 2e-6, "float32 is not float64"
+    assert 0 < results[0]["worst_at_step_1"]["value"] < 1e-4, "float32 is not float64"
 
     shutil.copytree(IMPLEMENTATIONS / "saboteur", tmp_path / "mine" / "saboteur")
     done = levelfield(

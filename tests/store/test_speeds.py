@@ -55,4 +55,5 @@ def test_an_unknown_version_is_refused_by_name(folder):
 
 
 def test_a_run_that_has_seen_nothing_yet_is_empty(tmp_path):
+    (tmp_path / "trials.jsonl").touch()
     assert read_speed_events(tmp_path, ()) == []
