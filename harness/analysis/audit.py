@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.analysis.dropout import dropout_verdict
 from harness.analysis.loaders import loader_results
-from harness.analysis.parity import FACTOR, ROUNDINGS, WIDEST, ParityResult, parity_results
+from harness.analysis.parity import FACTOR, ROUNDINGS, ParityResult, granted_at_most, parity_results
 from harness.analysis.trials import Trial
 from harness.datasets.order import examples_in
 from harness.spec.cells import Cell
@@ -61,7 +61,7 @@ class Expectation(NamedTuple):
     """(N,): hits of each step's batch."""
     rounded_losses: NDArray[np.float64]
     """(V, N): the same with the oracle's rounding moved, V times."""
-    rounded_correct: NDArray[np.int64]
+    rounded_correct: NDArray[np.float64]
     """(V, N)."""
 
 
@@ -248,7 +248,7 @@ def _trajectory(
         rounded = expectation.rounded_losses[:, steps].mean(axis=1)
         # Rounding adds up: a window is granted at least what those before it were.
         moved = max(moved, float(np.abs(rounded - mean).max(initial=0.0)) / mean)
-        tolerance = mean * min(WIDEST, FACTOR * moved)
+        tolerance = mean * granted_at_most(FACTOR * moved)
         seen = _quotient(window.loss_sum, window.trained_examples)
         losses.append(_check("loss", seen, mean - tolerance, mean + tolerance, window.round))
         share = float(expectation.correct[steps].sum()) / examples

@@ -20,7 +20,9 @@ ROUNDINGS = 4 * 2.0**-24
 """A deviation that any float32 result may have: four roundings. What rounding does to the oracle
 counts as this at least."""
 WIDEST = 1.0
-"""More is never granted: a value that is off by itself is another."""
+"""From here on rounding alone makes another value of it, and nothing can be asked of it."""
+ANYTHING = 1e9
+"""What is granted then."""
 BLUNT = 1e-3
 """Where rounding alone moves a tensor or a loss by more than this share, float32 proves little."""
 
@@ -181,19 +183,25 @@ def _of_window(cell: Sums | None, oracle: Sums, step: int) -> dict[Quantity, flo
 
 
 def rounding_envelope(
-    oracle: Observation, rounded: Iterable[Observation], *, roundings: float = ROUNDINGS
+    oracle: Observation,
+    rounded: Iterable[Observation],
+    shaken: Iterable[Observation] = (),
+    *,
+    roundings: float = ROUNDINGS,
 ) -> dict[Quantity, float]:
     """How far rounding moves each quantity of the oracle: the most over its ``rounded`` versions,
-    and ``roundings`` at least.
+    and ``roundings`` at least. ``shaken`` versions are off by ``FACTOR`` times as much as rounding
+    may be, so that what it might decide either way shows; of their deviations that part counts.
 
     Single losses and hits can come out right by chance, so each has the most of those before it;
     tensors stand for themselves.
     """
     envelope: dict[Quantity, float] = {}
-    for version in rounded:
+    versions = [*((version, 1) for version in rounded), *((one, FACTOR) for one in shaken)]
+    for version, times in versions:
         largest = 0.0
         for quantity, value in deviations(version, oracle).items():
-            off = WIDEST if value is None else value
+            off = WIDEST if value is None else value / times
             if quantity.check in ("loss", "window_loss"):
                 off = largest = max(largest, off)
             envelope[quantity] = max(envelope.get(quantity, roundings), off)
@@ -252,7 +260,12 @@ def _granted(
         allowed = max(least, FACTOR * envelope.get(quantity, 0.0))
     if quantity.check == "window_correct" and oracle.window is not None:
         allowed += 2 / oracle.window.examples
-    return min(allowed, WIDEST)
+    return granted_at_most(allowed)
+
+
+def granted_at_most(allowed: float) -> float:
+    """``allowed``; where that is as much as the value itself, anything."""
+    return allowed if allowed < WIDEST else ANYTHING
 
 
 def parity_verdict(parity: Parity) -> ParityResult:

@@ -10,11 +10,11 @@ import msgspec
 
 from harness.analysis.parity import (
     FACTOR,
-    WIDEST,
     WINDOW_END,
     Exactness,
     Observation,
     Quantity,
+    granted_at_most,
     held,
     holds,
 )
@@ -117,7 +117,7 @@ def granted(seeds: Sequence[Mapping[Quantity, float]]) -> tuple[Granted, ...]:
     for name, of in KINDS.items():
         widest = [
             max(
-                (min(WIDEST, FACTOR * off) for what, off in envelope.items() if of(what)),
+                (granted_at_most(FACTOR * off) for what, off in envelope.items() if of(what)),
                 default=None,
             )
             for envelope in seeds

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.parity import (
+    FACTOR,
     WINDOW_END,
     Observation,
     Quantity,
@@ -39,10 +40,12 @@ from harness.worker.wire import Prove
 from impls.adapter import Adam, Setup, Sgd
 from impls.definition import Model
 
-ROUNDED_MODES = ("float32", "float32-one-by-one", "shaken-1", "shaken-2")
+ROUNDED_MODES = ("float32-one-by-one", "float32")
 """Modes of the oracle that show what rounding does to it."""
-FEWER_ROUNDED_MODES = ROUNDED_MODES[1:3]
-"""Of models that are dear to compute."""
+SHAKEN_MODES = ("shaken-1", "shaken-2")
+"""Those that show what ``FACTOR`` times as much would; see ``rounding_envelope``."""
+MODES_OF_DEAR_MODELS = 1
+"""How many of each are asked where a model is dear to compute."""
 FINELY_ROUNDED_MODE = "shaken-float64"
 """Shows what rounding in float64 does to it."""
 KEPT_BYTES = 64 * 2**20
@@ -63,8 +66,8 @@ class Trajectory(NamedTuple):
     correct: NDArray[np.int64]
     """(N,): hits of each step's batch."""
     rounded_losses: NDArray[np.float64]
-    """(V, N): the same in each of the rounded modes."""
-    rounded_correct: NDArray[np.int64]
+    """(V, N): the same in each of the rounded modes; see ``_moved``."""
+    rounded_correct: NDArray[np.float64]
     """(V, N)."""
     last: Mapping[str, NDArray[Any]]
     """Weights after step N."""
@@ -130,12 +133,13 @@ class Oracle:
             prove_command(oracle, plan), singly=True, further_steps=further_steps
         )
         model = oracle.job.setup.model
-        modes = [oracle.job.setup.mode, *rounded_modes(model, plan)]
+        how = rounded_modes(model, plan)
+        modes = [oracle.job.setup.mode, *how.rounded, *how.shaken, *how.finely_shaken]
         with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
-            proofs = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
-            exact, *rounded = proofs
-        finely = [rounded.pop()] if modes[-1] == FINELY_ROUNDED_MODE else []
-        return trajectory_of(exact, rounded, finely, plan, oracle.job.setup.batch_size)
+            exact, *others = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
+        rounded, rest = others[: len(how.rounded)], others[len(how.rounded) :]
+        shaken, finely = rest[: len(how.shaken)], rest[len(how.shaken) :]
+        return trajectory_of(exact, rounded, shaken, finely, plan, oracle.job.setup.batch_size)
 
     def _proof(self, oracle: Contender, mode: str, command: Prove) -> Proof:
         """What the oracle's ``mode`` computes, from a worker of its own."""
@@ -148,19 +152,30 @@ class Oracle:
         return proof
 
 
-def rounded_modes(model: Model, plan: ProofPlan) -> tuple[str, ...]:
-    """The modes that show what rounding does to ``model``; that of float64, if any, at the end."""
+class RoundedModes(NamedTuple):
+    """Modes of the oracle that show what rounding does to it; see ``rounding_envelope``."""
+
+    rounded: tuple[str, ...]
+    shaken: tuple[str, ...]
+    finely_shaken: tuple[str, ...]
+    """Likewise by roundings of float64; of models of which float32 may not prove enough."""
+
+
+def rounded_modes(model: Model, plan: ProofPlan) -> RoundedModes:
+    """Those that ``model`` is asked in for the proof of ``plan``."""
     dear = plan.steps + plan.window_steps < PROOF_STEPS
     normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
+    count = MODES_OF_DEAR_MODELS if dear else len(ROUNDED_MODES)
     # What amplifies rounding: depth, and dividing by what may be small.
     finely = (FINELY_ROUNDED_MODE,) * (dear or normalized)
-    return (*(FEWER_ROUNDED_MODES if dear else ROUNDED_MODES), *finely)
+    return RoundedModes(ROUNDED_MODES[:count], SHAKEN_MODES[:count], finely)
 
 
 def trajectory_of(
     exact: Proof,
     rounded: Sequence[Proof],
-    finely_rounded: Sequence[Proof],
+    shaken: Sequence[Proof],
+    finely_shaken: Sequence[Proof],
     plan: ProofPlan,
     batch_size: int,
 ) -> Trajectory:
@@ -169,47 +184,58 @@ def trajectory_of(
     Args:
         exact: The oracle's own.
         rounded: Those that show what rounding in float32 does to it.
-        finely_rounded: Likewise in float64.
+        shaken: Those that show what ``FACTOR`` times as much does.
+        finely_shaken: Likewise by roundings of float64.
         plan: Their steps.
         batch_size: Examples of each step.
 
     Raises:
         WorkerError: the oracle itself came upon something that is not a finite number.
     """
-    for proof in (exact, *rounded, *finely_rounded):
+    for proof in (exact, *rounded, *shaken, *finely_shaken):
         if any(loss is None for loss in proof.losses):
             raise WorkerError("proof", "the oracle's own loss is not a finite number")
     expected = observation_of_steps(exact, plan, batch_size)
-    versions, finer_versions = (
+    versions, shaken_versions, finer_versions = (
         [observation_of_steps(proof, plan, batch_size) for proof in proofs]
-        for proofs in (rounded, finely_rounded)
+        for proofs in (rounded, shaken, finely_shaken)
     )
+    both = [*((proof, 1) for proof in rounded), *((proof, FACTOR) for proof in shaken)]
     last = exact.last or exact.end
     empty = Observation(np.empty(0), {}, np.empty(0), ())
     of_last = [
-        deviations(empty._replace(end=proof.last or proof.end), empty._replace(end=last))
-        for proof in rounded
+        (deviations(empty._replace(end=proof.last or proof.end), empty._replace(end=last)), times)
+        for proof, times in both
     ]
     return Trajectory(
         observation=expected,
-        envelope=rounding_envelope(expected, versions),
-        finer_envelope=rounding_envelope(expected, finer_versions, roundings=0.0),
+        envelope=rounding_envelope(expected, versions, shaken_versions),
+        finer_envelope=rounding_envelope(expected, (), finer_versions, roundings=0.0),
         losses=np.array(exact.losses, np.float64),
         correct=np.array(exact.correct, np.int64),
-        rounded_losses=np.array([proof.losses for proof in rounded], np.float64).reshape(
-            len(rounded), len(exact.losses)
-        ),
-        rounded_correct=np.array([proof.correct for proof in rounded], np.int64).reshape(
-            len(rounded), len(exact.losses)
-        ),
+        rounded_losses=_moved(exact.losses, [(proof.losses, times) for proof, times in both]),
+        rounded_correct=_moved(exact.correct, [(proof.correct, times) for proof, times in both]),
         last=last,
         last_envelope={
             name: max(
-                (one[Quantity("weights", WINDOW_END, name)] or 0.0 for one in of_last), default=0.0
+                (
+                    (one[Quantity("weights", WINDOW_END, name)] or 0.0) / times
+                    for one, times in of_last
+                ),
+                default=0.0,
             )
             for name in last
         },
     )
+
+
+def _moved(
+    exact: Sequence[float | None], versions: Sequence[tuple[Sequence[float | None], int]]
+) -> NDArray[np.float64]:
+    """(V, N): each version's values; of one that is off several times too far, brought back."""
+    start = np.array(exact, np.float64)
+    moved = [start + (np.array(one, np.float64) - start) / times for one, times in versions]
+    return np.array(moved, np.float64).reshape(len(versions), len(start))
 
 
 def observation_of_steps(proof: Proof, plan: ProofPlan, batch_size: int) -> Observation:

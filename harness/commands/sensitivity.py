@@ -24,7 +24,7 @@ from harness.analysis.sensitivity import (
 from harness.commands.catalogue import Catalogue
 from harness.commands.inputs import DatasetProgress, find_datasets
 from harness.commands.mistakes import Mistake, mistakes_of
-from harness.commands.oracle import FINELY_ROUNDED_MODE, rounded_modes
+from harness.commands.oracle import rounded_modes
 from harness.commands.suites import REPRODUCED
 from harness.console import Console
 from harness.datasets.arrays import Arrays, load_arrays
@@ -166,13 +166,18 @@ def catalogue_exactness(catalogue: Catalogue) -> Exactness:
 def expectation(setup: Setup, start: Start, exactness: Exactness) -> Expected:
     """What a proof of ``setup`` from ``start`` is held against."""
     *_, oracle = stages(ReferenceAdapter(setup), start)
-    rounded: list[Observation] = []
-    finely: list[Observation] = []
-    for mode in rounded_modes(setup.model, start.plan):
-        *_, seen = stages(ReferenceAdapter(msgspec.structs.replace(setup, mode=mode)), start)
-        (finely if mode == FINELY_ROUNDED_MODE else rounded).append(seen)
-    envelope = rounding_envelope(oracle, rounded)
-    finer = rounding_envelope(oracle, finely, roundings=0.0) if is_blunt(envelope) else {}
+
+    def seen(modes: Sequence[str]) -> list[Observation]:
+        setups = [msgspec.structs.replace(setup, mode=mode) for mode in modes]
+        return [list(stages(ReferenceAdapter(one), start))[-1] for one in setups]
+
+    modes = rounded_modes(setup.model, start.plan)
+    envelope = rounding_envelope(oracle, seen(modes.rounded), seen(modes.shaken))
+    finer = (
+        rounding_envelope(oracle, (), seen(modes.finely_shaken), roundings=0.0)
+        if is_blunt(envelope)
+        else {}
+    )
     return Expected(oracle, envelope, finer, exactness, start.plan.window_steps)
 
 

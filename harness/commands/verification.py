@@ -17,10 +17,10 @@ from harness.analysis.dropout import settled
 from harness.analysis.parity import (
     FACTOR,
     ROUNDINGS,
-    WIDEST,
     Exactness,
     Observation,
     Sums,
+    granted_at_most,
     held,
     is_blunt,
     relative_deviation,
@@ -266,7 +266,7 @@ class Verification:
         loaded, examples = seen.loaded, self._prepared.inputs.published_examples(cell)
         by_loader, resident = loaded.by_loader, loaded.resident
         # The same kernels on the same values: their own rounding, in some steps.
-        granted = FACTOR * max(ROUNDINGS, *expected.envelope.values())
+        granted = granted_at_most(FACTOR * max(ROUNDINGS, *expected.envelope.values()))
         checks = {
             ("loss", ""): relative_deviation_of_loss(by_loader.loss_sum, resident.loss_sum),
             ("hits", ""): abs(by_loader.correct - resident.correct) / max(1, resident.examples),
@@ -393,7 +393,7 @@ class Verification:
         return {
             name: (
                 relative_deviation(weights[name], array) if name in weights else None,
-                min(WIDEST, FACTOR * max(ROUNDINGS, expected.last_envelope[name])),
+                granted_at_most(FACTOR * max(ROUNDINGS, expected.last_envelope[name])),
             )
             for name, array in expected.last.items()
         }

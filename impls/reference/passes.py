@@ -65,8 +65,9 @@ class Arithmetic(NamedTuple):
 
 GOLDEN = 0x9E3779B97F4A7C15
 """2⁶⁴ ÷ the golden ratio, odd: the step between the streams of Steele, Lea and Flood."""
-SHAKEN_ROUNDINGS = 4
-"""A layer adds up many products, and frameworks fuse layers or don't."""
+SHAKEN_ROUNDINGS = 40
+"""Ten times the four that a layer may amount to, which adds up many products. A decision of pooling
+or ReLU that rounding may turn either way is so turned here, where it might not be by chance."""
 
 
 class Context(NamedTuple):
