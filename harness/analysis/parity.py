@@ -16,6 +16,9 @@ from harness.spec.events import Deviation, Hashes, Parity, Run
 FACTOR = 10
 """How many times what rounding does to the oracle a cell is granted: libraries differ in the order
 of their sums, and fuse what the oracle computes one after the other."""
+SHAKEN_TIMES = 2.5
+"""How many times too far a shaken version of the oracle is taken to be off: a cell is granted four
+times what it shows."""
 ROUNDINGS = 4 * 2.0**-24
 """A deviation that any float32 result may have: four roundings. What rounding does to the oracle
 counts as this at least."""
@@ -190,14 +193,14 @@ def rounding_envelope(
     roundings: float = ROUNDINGS,
 ) -> dict[Quantity, float]:
     """How far rounding moves each quantity of the oracle: the most over its ``rounded`` versions,
-    and ``roundings`` at least. ``shaken`` versions are off by ``FACTOR`` times as much as rounding
-    may be, so that what it might decide either way shows; of their deviations that part counts.
+    and ``roundings`` at least. ``shaken`` versions are further off than rounding may be, so that
+    what it might decide either way shows: their deviations count ``SHAKEN_TIMES`` less.
 
     Single losses and hits can come out right by chance, so each has the most of those before it;
     tensors stand for themselves.
     """
     envelope: dict[Quantity, float] = {}
-    versions = [*((version, 1) for version in rounded), *((one, FACTOR) for one in shaken)]
+    versions = [*((version, 1.0) for version in rounded), *((one, SHAKEN_TIMES) for one in shaken)]
     for version, times in versions:
         largest = 0.0
         for quantity, value in deviations(version, oracle).items():

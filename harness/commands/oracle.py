@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.parity import (
-    FACTOR,
+    SHAKEN_TIMES,
     WINDOW_END,
     Observation,
     Quantity,
@@ -43,9 +43,7 @@ from impls.definition import Model
 ROUNDED_MODES = ("float32-one-by-one", "float32")
 """Modes of the oracle that show what rounding does to it."""
 SHAKEN_MODES = ("shaken-1", "shaken-2")
-"""Those that show what ``FACTOR`` times as much would; see ``rounding_envelope``."""
-MODES_OF_DEAR_MODELS = 1
-"""How many of each are asked where a model is dear to compute."""
+"""Those that show what more than rounding would; see ``rounding_envelope``."""
 FINELY_ROUNDED_MODE = "shaken-float64"
 """Shows what rounding in float64 does to it."""
 KEPT_BYTES = 64 * 2**20
@@ -165,10 +163,9 @@ def rounded_modes(model: Model, plan: ProofPlan) -> RoundedModes:
     """Those that ``model`` is asked in for the proof of ``plan``."""
     dear = plan.steps + plan.window_steps < PROOF_STEPS
     normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
-    count = MODES_OF_DEAR_MODELS if dear else len(ROUNDED_MODES)
     # What amplifies rounding: depth, and dividing by what may be small.
     finely = (FINELY_ROUNDED_MODE,) * (dear or normalized)
-    return RoundedModes(ROUNDED_MODES[:count], SHAKEN_MODES[:count], finely)
+    return RoundedModes(ROUNDED_MODES[:1] if dear else ROUNDED_MODES, SHAKEN_MODES, finely)
 
 
 def trajectory_of(
@@ -184,7 +181,7 @@ def trajectory_of(
     Args:
         exact: The oracle's own.
         rounded: Those that show what rounding in float32 does to it.
-        shaken: Those that show what ``FACTOR`` times as much does.
+        shaken: Those that show what more than that does.
         finely_shaken: Likewise by roundings of float64.
         plan: Their steps.
         batch_size: Examples of each step.
@@ -200,7 +197,7 @@ def trajectory_of(
         [observation_of_steps(proof, plan, batch_size) for proof in proofs]
         for proofs in (rounded, shaken, finely_shaken)
     )
-    both = [*((proof, 1) for proof in rounded), *((proof, FACTOR) for proof in shaken)]
+    both = [*((proof, 1.0) for proof in rounded), *((proof, SHAKEN_TIMES) for proof in shaken)]
     last = exact.last or exact.end
     empty = Observation(np.empty(0), {}, np.empty(0), ())
     of_last = [
@@ -230,7 +227,7 @@ def trajectory_of(
 
 
 def _moved(
-    exact: Sequence[float | None], versions: Sequence[tuple[Sequence[float | None], int]]
+    exact: Sequence[float | None], versions: Sequence[tuple[Sequence[float | None], float]]
 ) -> NDArray[np.float64]:
     """(V, N): each version's values; of one that is off several times too far, brought back."""
     start = np.array(exact, np.float64)

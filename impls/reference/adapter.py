@@ -159,10 +159,15 @@ class ReferenceAdapter:
 
     def _forward(self, images: NDArray[np.float32], *, training: bool) -> Forward:
         """(B, 10) logits, and what training goes on with."""
+        shaken = self._arithmetic.shaken
         context = Context(
-            self._weights, training, self._masks, self._setup.variance_formula, self._arithmetic
+            {name: shaken(array) for name, array in self._weights.items()},
+            training,
+            self._masks,
+            self._setup.variance_formula,
+            self._arithmetic,
         )
-        return chain(self._setup.model.layers, images.astype(self._dtype), context)
+        return chain(self._setup.model.layers, shaken(images.astype(self._dtype)), context)
 
 
 def _split_at_dropout(model: Model) -> tuple[tuple[Layer, ...], tuple[Layer, ...]]:

@@ -40,8 +40,8 @@ class Arithmetic(NamedTuple):
     do on a CPU. NumPy's own sums are pairwise and, in float32, a hundred times closer:
     https://numpy.org/doc/stable/reference/generated/numpy.sum.html"""
     salt: int | None = None
-    """Set: every layer's outputs and gradients are off by up to ``SHAKEN_ROUNDINGS``, each by its
-    own share, which follows from this number."""
+    """Set: images, weights and every layer's outputs and gradients are off by up to
+    ``SHAKEN_ROUNDINGS``, each by its own share, which follows from this number."""
     rounding: float = 2.0**-24
     """How much of a value one rounding is: float32's, or 2⁻⁵³, float64's."""
 
@@ -65,9 +65,9 @@ class Arithmetic(NamedTuple):
 
 GOLDEN = 0x9E3779B97F4A7C15
 """2⁶⁴ ÷ the golden ratio, odd: the step between the streams of Steele, Lea and Flood."""
-SHAKEN_ROUNDINGS = 40
-"""Ten times the four that a layer may amount to, which adds up many products. A decision of pooling
-or ReLU that rounding may turn either way is so turned here, where it might not be by chance."""
+SHAKEN_ROUNDINGS = 20
+"""Five times the four that a layer may amount to, which adds up many products. A decision of
+pooling or ReLU that rounding may turn either way is so turned here, where by chance it might not."""
 
 
 class Context(NamedTuple):

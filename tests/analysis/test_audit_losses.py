@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.audit import Expectation, holds
 from harness.analysis.trials import Trial
-from harness.worker.loop import loader_examples
+from harness.datasets.order import examples_in
 
 from .audits import (
     ACCOUNTS,
@@ -106,7 +106,9 @@ def test_harness_and_worker_count_a_loaders_examples_alike(examples, size, first
     found = findings(
         HONEST._replace(windows=(one,)), LOADER._replace(cell=own, train_examples=examples), None
     )
-    assert named("examples", found).highest == loader_examples(examples, size, first, steps)
+    assert named("examples", found).highest == (
+        examples_in(first + steps, size, examples) - examples_in(first, size, examples)
+    )
 
 
 def test_a_loaders_processes_may_use_their_own_threads():
