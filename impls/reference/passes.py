@@ -67,7 +67,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 """2⁶⁴ ÷ the golden ratio, odd: the step between the streams of Steele, Lea and Flood."""
 SHAKEN_ROUNDINGS = 20
 """Five times the four that a layer may amount to, which adds up many products. A decision of
-pooling or ReLU that rounding may turn either way is so turned here, where by chance it might not."""
+pooling or ReLU that rounding may turn either way is turned here, and not by chance alone."""
 
 
 class Context(NamedTuple):
