@@ -54,7 +54,7 @@ def test_dropout_like_the_oracles_passes(check):
     result = dropout_verdict(recorded)
     assert result.passed, result.failures
     assert len(recorded.losses) == DRAWS // 2, "half of them settle it"
-    assert len(recorded.inference_losses) == 4
+    assert len(recorded.inference_losses) > 4, "taken between the draws, too"
     assert len(recorded.oracle_losses) == ORACLE_DRAWS
     assert "/reference-1/" in recorded.cell
 
