@@ -22,6 +22,9 @@ times what it shows."""
 ROUNDINGS = 4 * 2.0**-24
 """A deviation that any float32 result may have: four roundings. What rounding does to the oracle
 counts as this at least."""
+ROOM_IN_FLOAT64 = 100
+"""How many times more of its envelope a cell is granted there: networks that amplify rounding do so
+by chance, and any mistake would still stand out by orders of magnitude."""
 WIDEST = 1.0
 """From here on rounding alone makes another value of it, and nothing can be asked of it."""
 ANYTHING = 1e9
@@ -260,7 +263,7 @@ def _granted(
         tracked = quantity.tensor.endswith((".running_mean", ".running_var"))
         inference = quantity == Quantity("logits", 2)
         least = exactness.statistics if tracked or inference else exactness.parameters
-        allowed = max(least, FACTOR * envelope.get(quantity, 0.0))
+        allowed = max(least, ROOM_IN_FLOAT64 * FACTOR * envelope.get(quantity, 0.0))
     if quantity.check == "window_correct" and oracle.window is not None:
         allowed += 2 / oracle.window.examples
     return granted_at_most(allowed)
