@@ -298,7 +298,8 @@ def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
 def read_trajectory(path: Path) -> Trajectory | None:
     """What ``keep_trajectory`` has written; nothing where there is none, or none that is whole."""
     try:
-        with np.load(path) as archive:
+        # NumPy leaves a file open that it can't read.
+        with path.open("rb") as file, np.load(file) as archive:
             arrays = {name: archive[name] for name in archive.files}
         facts = msgspec.json.decode(arrays["facts"].tobytes())
 
