@@ -62,6 +62,11 @@ def test_hits_that_rounding_changes_are_granted():
     trial = changed(HONEST, [0], correct=honest_window(0).correct + 10 * PER_WINDOW)
     assert holds(named("correct", findings(trial, expectation=flipped)))
     assert not holds(named("correct", findings(trial)))
+    # As with losses, later windows are granted as much at least.
+    early = CORRECT + np.repeat([1, 0, 0], PER_WINDOW)
+    flipped = EXPECTED._replace(rounded_correct=np.array([early]))
+    trial = changed(HONEST, [2], correct=honest_window(2).correct + 10 * PER_WINDOW)
+    assert holds(named("correct", findings(trial, expectation=flipped)))
 
 
 def test_dropout_leaves_no_loss_to_foretell():
