@@ -127,12 +127,12 @@ def read_gate_settings(folder: Path) -> GateSettings:
     where = f"{path}, [tool.levelfield.gate]"
     try:
         settings = record(table, GateSettings)
-        settings.terms("", None, ())
         names = ("alpha", *Thresholds.__struct_fields__)
         shares = {name: getattr(settings, name) for name in names}
         for pattern, own in settings.cells.items():
-            shares |= {f"{pattern}: {name}": share for name, share in own.items()}
+            shares |= {f"{pattern}: {name}": share for name, share in own.items() if name in names}
         _check_shares(shares, where)
+        settings.terms("", None, ())
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {clause(error)}: mend that setting") from None
     if settings.seeds is not None and settings.seeds < 0:

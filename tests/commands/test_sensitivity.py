@@ -45,6 +45,8 @@ UNSEEN = {
     # What changes nothing, or less than rounding does.
     ("sgd+norm", "conv1.bias left untrained"),
     ("adam+norm", "conv1.bias left untrained"),
+    # Adam divides a gradient by its own size.
+    ("adam", "gradient × (1 + x)"),
 }
 
 
