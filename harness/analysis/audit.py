@@ -29,7 +29,7 @@ AUDITED_HITS = 5
 """Hits of a window that may differ beside what rounding does: near ties of two logits."""
 STAGED_TIMES_GATHERED = 10
 """Staging copies what gathering has copied, a few times over; it does not train."""
-LEAD_IN_TIMES_WINDOW = 3
+LEAD_IN_TIMES_WINDOW = 5
 """A step of the lead-in may take so many times the CPU time of a timed step: caches are cold."""
 LEFT_OVER_SHARE = 0.05
 """Of a window's time that may be left to do when its metrics are read."""
