@@ -98,7 +98,12 @@ class Verification:
             proof = take_proof(contender, plan, self._log(cell, "proof"))
             self._record(self._parity(cell, proof, expected, plan))
             float64 = self._prepared.float64[cell.id]
-            if is_blunt(expected.envelope) and float64 is not None and cell.mode in float64.modes:
+            if (
+                expected.finer_envelope
+                and is_blunt(expected.envelope)
+                and float64 is not None
+                and cell.mode in float64.modes
+            ):
                 proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
                 exactness = _exactness(float64)
                 self._record(self._parity(cell, proof, expected, plan, exactness=exactness))
