@@ -134,7 +134,8 @@ class Verification:
         yield from self._proofs(contender, seeds, "proofs")
         if float64 is None or cell.mode not in float64.modes:
             return
-        blunt = [seed for seed in seeds if is_blunt(self._trajectory(cell, seed).envelope)]
+        known = {seed: self._trajectory(cell, seed) for seed in seeds}
+        blunt = [s for s, one in known.items() if one.finer_envelope and is_blunt(one.envelope)]
         if blunt:
             yield from self._proofs(
                 _in_float64(contender), blunt, "proofs-float64", _exactness(float64)

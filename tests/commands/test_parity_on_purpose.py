@@ -55,7 +55,7 @@ def test_the_table_has_a_row_for_each_recipe_and_framework_and_a_column_for_each
     done = levelfield("verify", *OURS, "-f", "plain_numpy", "--mode", "eager", *both)
     assert done.returncode == 3, done.stderr
     lines = [re.sub(" +", " ", line).rstrip() for line in done.stdout.splitlines()]
-    number = r"\d\.\de-\d\d"
+    number = r"\d\.\de[-+]\d\d"
     expected = [
         r"Deviation from the float64 reference at step 1, and after it \(fashion-mnist-20k\)",
         r"recipe framework honest epsilon eager",
