@@ -3,8 +3,7 @@
 A proof shows that a worker *can* compute the recipe. An audit looks at the very windows whose rates
 are compared: what they trained on, what came out of it, and where all of the time went. CPU time is
 judged rather than wall time wherever one will do, so that a busy machine fails nobody. Each limit
-says what it lets through; what honest implementations were seen to need stands in
-``docs/methodology.md``.
+says what it lets through.
 """
 
 from __future__ import annotations
