@@ -183,7 +183,7 @@ WORDS: dict[CheckName, str] = {
     "staging": "windows before which staging changed the weights",
     "staging_time": "CPU seconds of staging",
     "lead_in": "CPU seconds of a lead-in, whose steps take more than timed ones",
-    "left_over": "seconds of work left over when metrics and weights were read",
+    "left_over": "seconds of work done when metrics and weights were read",
     "clock": "seconds between question and answer that the worker's clock lacks",
     "cpu_clock": "CPU seconds between question and answer that the worker does not account for",
     "threads": "threads used, as CPU time ÷ wall time",
@@ -342,15 +342,20 @@ def _accounts(windows: Sequence[Window], conditions: Conditions) -> Iterator[Aud
 
 
 def _left_over(windows: Sequence[Window], cell: Cell) -> Iterator[AuditCheck]:
-    """What the first reading took longer than the second. On a GPU a process waits without using
-    CPU time, so there the wall clock is asked."""
+    """What readings before and after the steps took longer than the last one. On a GPU a process
+    waits without using CPU time, so there the wall clock is asked."""
     if cell.device == "cpu":
-        found = _sum(w.read_cpu_seconds - w.read_again_cpu_seconds for w in windows)
+        again = [window.read_again_cpu_seconds for window in windows]
+        before = _sum(w.read_before_cpu_seconds for w in windows) - _sum(again)
+        after = _sum(w.read_cpu_seconds for w in windows) - _sum(again)
         allowed = LEFT_OVER_SHARE * _sum(window.cpu_seconds for window in windows)
     else:
-        found = _sum(w.read_seconds - w.read_again_seconds for w in windows)
+        again = [window.read_again_seconds for window in windows]
+        before = _sum(w.read_before_seconds for w in windows) - _sum(again)
+        after = _sum(w.read_seconds for w in windows) - _sum(again)
         allowed = LEFT_OVER_SHARE * _sum(window.wall_seconds for window in windows)
-    yield _check("left_over", max(0.0, found), 0, allowed + SLACK_SECONDS / 5 * len(windows))
+    found = max(0.0, before) + max(0.0, after)
+    yield _check("left_over", found, 0, allowed + SLACK_SECONDS / 5 * len(windows))
 
 
 def _threads(windows: Sequence[Window], cell: Cell, cpu_seconds: float) -> Iterator[AuditCheck]:

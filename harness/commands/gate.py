@@ -22,7 +22,7 @@ from harness.commands.revisions import (
     revision_tree,
     settings_folder,
 )
-from harness.commands.run import resume_run, start_run
+from harness.commands.run import check_study, resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
@@ -159,19 +159,15 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
         LevelfieldError: it can't go on, for instance in another repository.
     """
     manifest = read_manifest(folder)
-    terms = manifest.gate
-    if terms is None:
-        raise UsageError(
-            f"{manifest.run} is no gate, expected one: go on with it by "
-            f"'levelfield {manifest.command[1] if len(manifest.command) > 1 else 'run'} --resume'"
-        )
+    check_study(manifest, "gate")
+    terms = manifest.gate or GateTerms(base="")
     repository = repository_of(Path.cwd()) if terms.commit else Path.cwd()
     catalogue = read_catalogue([str(repository / each) for each in terms.impl_dirs])
     if terms.commit:
         commit = commit_of(repository, terms.commit)
         of_base, _ = _base_implementations(repository, commit, terms.impl_dirs)
         catalogue = _with_base(catalogue, of_base)
-    return resume_run(console, catalogue, folder, data_dir)
+    return resume_run(console, catalogue, folder, data_dir, "gate")
 
 
 def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | None) -> int:

@@ -8,17 +8,20 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from harness.analysis.audit import held_results
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
+from harness.commands import suites
 from harness.commands.catalogue import Catalogue
 from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_workers
 from harness.commands.progress import RunProgress
 from harness.commands.verification import Verification
 from harness.console import Console
+from harness.errors import UsageError
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.planning import Choice, LeftOut, affordable_blocks
 from harness.spec.events import (
@@ -37,6 +40,9 @@ from harness.spec.gates import GateTerms
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run
+
+Study = Literal["run", "gate", "tax"]
+"""What a run is measured and judged as: any command but ``gate`` and ``tax`` makes a ``run``."""
 
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""
@@ -79,13 +85,21 @@ def start_run(
     return folder
 
 
-def resume_run(console: Console, catalogue: Catalogue, folder: Path, data_dir: str | None) -> Path:
+def resume_run(
+    console: Console,
+    catalogue: Catalogue,
+    folder: Path,
+    data_dir: str | None,
+    study: Study = "run",
+) -> Path:
     """The run in ``folder`` has come to its end; what it had already done was not repeated.
 
     Raises:
-        LevelfieldError: it can't go on, for instance because an environment has changed.
+        LevelfieldError: it can't go on, for instance because an environment has changed, or is
+            another ``study``.
     """
     manifest = read_manifest(folder)
+    check_study(manifest, study)
     if any(isinstance(event, RunFinished) for event in read_run(folder).events):
         remove_inputs(folder)  # which are still there where it was killed right after its end
         return folder
@@ -94,6 +108,25 @@ def resume_run(console: Console, catalogue: Catalogue, folder: Path, data_dir: s
         session = RunSession(console, manifest, prepared, writer, read_run(folder).events)
         session.complete()
     return folder
+
+
+def check_study(manifest: Manifest, expected: Study) -> None:
+    """The run is such a study: what it measures, and how that is judged, others do not know.
+
+    Raises:
+        UsageError: it is another; that names the command that goes on with it.
+    """
+    study: Study = "run"
+    if manifest.gate is not None:
+        study = "gate"
+    elif manifest.plan.suite == suites.TAX:
+        study = "tax"
+    if study != expected:
+        command = manifest.command[1] if study == "run" and len(manifest.command) > 1 else study
+        raise UsageError(
+            f"{manifest.run} is a {study}, expected a {expected}: "
+            f"go on with it by 'levelfield {command} --resume {manifest.run}'"
+        )
 
 
 def remove_inputs(folder: Path) -> None:

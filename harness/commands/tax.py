@@ -22,7 +22,7 @@ from harness.report.formats import NOTHING, bounds, times
 from harness.spec.cells import HANDWRITTEN
 from harness.spec.implementations import Implementation
 from harness.spec.selection import Selection
-from harness.store.runs import read_manifest, read_run
+from harness.store.runs import read_run
 
 RECIPE = "lenet-sgd"
 """What the scripts train."""
@@ -111,13 +111,8 @@ def resume_tax(
     Raises:
         LevelfieldError: it can't go on, for instance as it is none of adapters and scripts.
     """
-    manifest = read_manifest(folder)
-    if manifest.plan.suite != suites.TAX:
-        raise UsageError(
-            f"{manifest.run} is a run of {manifest.plan.suite}, expected one of tax: "
-            "'levelfield list runs' shows them"
-        )
-    return resume_run(console, with_scripts(read_catalogue(impl_dirs)), folder, data_dir)
+    catalogue = with_scripts(read_catalogue(impl_dirs))
+    return resume_run(console, catalogue, folder, data_dir, "tax")
 
 
 def with_scripts(catalogue: Catalogue) -> Catalogue:

@@ -8,7 +8,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import psutil
 
@@ -49,23 +49,52 @@ def cpu_clock(pid: int) -> float:
 class Family:
     """A worker's process with all its descendants, detached ones too."""
 
+    _workers: ClassVar[set[int]] = set()
+    """Children of this process that are no orphans."""
+    _claimed: ClassVar[set[tuple[int, float]]] = set()
+    """Number and time of birth of orphans that have ended and were counted."""
+
     def __init__(self, pid: int, mark: str) -> None:
         """``mark``: the value of ``MARK`` in the worker's environment, its own alone."""
         self._pid = pid
         self._mark = f"{MARK}={mark}".encode()
         self._gone_seconds = 0.0
         self._last: dict[int, float] = {}
+        self._orphans: list[int] = []
+        self._workers.add(pid)
 
     def cpu_seconds(self) -> CpuSeconds:
         """What worker and descendants have used so far."""
         now = {pid: cpu_clock(pid) for pid in self.descendants()}
         # What has ended since the last look had used at least what it had used by then.
-        self._gone_seconds += sum(seconds for pid, seconds in self._last.items() if pid not in now)
+        gone = {pid: seconds for pid, seconds in self._last.items() if pid not in now}
+        for pid, seconds in self._ended_orphans().items():
+            gone[pid] = max(seconds, gone.get(pid, 0.0))  # counted in ticks
+        self._gone_seconds += sum(gone.values())
         self._last = now
         return CpuSeconds(
             cpu_clock(self._pid),
             max(self._gone_seconds, self._waited_for()) + sum(now.values()),
         )
+
+    def _ended_orphans(self) -> dict[int, float]:
+        """Processes that nobody but this one will wait for → all CPU seconds that they have used.
+
+        Whose they were is not to be seen any more: they are charged to the worker that is looked
+        at, as no other one runs meanwhile.
+        """
+        found = {}
+        for process in psutil.Process().children():
+            with suppress(psutil.Error):
+                known = process.pid, process.create_time()
+                if process.pid in self._workers or known in self._claimed:
+                    continue
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    times = process.cpu_times()
+                    self._claimed.add(known)
+                    self._orphans.append(process.pid)
+                    found[process.pid] = sum(times[:4])
+        return found
 
     def descendants(self) -> list[int]:
         """Processes that the worker has started and that live, zombies left out."""
@@ -91,6 +120,10 @@ class Family:
                     os.waitpid(pid, 0)
             if not living:
                 break
+        for pid in self._orphans:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        self._workers.discard(self._pid)
         return ended
 
     def _is_ours(self, process: psutil.Process) -> bool:

@@ -71,11 +71,14 @@ def proof_plan(
     """The steps that prove a cell of this recipe, whose timed windows have ``window_steps``.
 
     Ten and a window; where images are so large that the oracle would take minutes, as many as it
-    can afford, two and four at least.
+    can afford, two and four at least. In an epoch that has no more steps than a lead-in and a
+    window, the proof keeps to those: a timed trial would go on in the next epoch elsewhere.
     """
     affordable = int(AFFORDABLE_FLOPS // (batch_size * model.training_flops()))
     window = min(window_steps, max(FEWEST_IN_ONE_CALL, affordable - PROOF_STEPS))
     steps = min(PROOF_STEPS, max(FEWEST_STEPS, affordable - window))
+    if train_examples:
+        steps = min(steps, max(FEWEST_STEPS, train_examples // batch_size - window))
     return ProofPlan(steps, window, train_examples % batch_size)
 
 

@@ -293,6 +293,9 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
     """What the adapter took to stage them."""
     lead_in_cpu_seconds: Seconds = 0.0
     partial_cpu_seconds: Seconds = 0.0
+    read_before_seconds: Seconds = 0.0
+    """Wall seconds of reading the weights right before the first step."""
+    read_before_cpu_seconds: Seconds = 0.0
     read_seconds: Seconds = 0.0
     """Wall seconds of reading metrics and weights right after the last step."""
     read_cpu_seconds: Seconds = 0.0

@@ -105,16 +105,18 @@ class TrainingLoop:
         """One window has been trained, with its lead-in before and its partial batch after it.
 
         All of its time is accounted for, lap by lap. The weights are read before the first step and
-        after the last, and metrics and weights once more: what the first reading takes longer than
-        the second is work that had been left over.
+        after the last, and metrics and weights once more: what another reading takes longer than
+        the last one is work that had been left over.
         """
         laps = Laps()
         first_step = self.steps
         work = self._loaded(command) if self._loading else self._staged(command)
         self.adapter.synchronize()
         stage = laps.lap()
-        weights_before = digest_of_weights(self.adapter.weights())
+        weights = self.adapter.weights()
         self.adapter.synchronize()
+        read_before = laps.lap()
+        weights_before = digest_of_weights(weights)
         laps.lap()
         lead_in = self._lap_of(work.lead_in, laps)
         window = self._timed(work.timed)
@@ -145,6 +147,8 @@ class TrainingLoop:
             stage_cpu_seconds=max(0.0, stage.cpu_seconds - work.gather_cpu_seconds),
             lead_in_cpu_seconds=lead_in.cpu_seconds,
             partial_cpu_seconds=partial.cpu_seconds,
+            read_before_seconds=read_before.seconds,
+            read_before_cpu_seconds=read_before.cpu_seconds,
             read_seconds=read.seconds,
             read_cpu_seconds=read.cpu_seconds,
             read_again_seconds=read_again.seconds,

@@ -168,6 +168,8 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
     stage_cpu_seconds: float = 0.0
     lead_in_cpu_seconds: float = 0.0
     partial_cpu_seconds: float = 0.0
+    read_before_seconds: float = 0.0
+    read_before_cpu_seconds: float = 0.0
     read_seconds: float = 0.0
     read_cpu_seconds: float = 0.0
     read_again_seconds: float = 0.0

@@ -50,6 +50,8 @@ def honest_window(number: int) -> Window:
         gather_cpu_seconds=0.02,
         stage_cpu_seconds=0.02,
         lead_in_cpu_seconds=0.1,
+        read_before_seconds=0.001,
+        read_before_cpu_seconds=0.001,
         read_seconds=0.002,
         read_cpu_seconds=0.002,
         read_again_seconds=0.002,

@@ -60,6 +60,23 @@ time.sleep(600)
 """
 )
 
+BETWEEN_TWO_LOOKS = (
+    SPEND
+    + """
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        while time.process_time() < 0.2:
+            pass
+        os._exit(0)
+    os._exit(0)
+os.wait()
+time.sleep(600)
+"""
+)
+
 Started = tuple[subprocess.Popen[str], Family, int]
 """A worker, its family, and the process whose number it has printed."""
 
@@ -75,6 +92,7 @@ def start() -> Iterator[Callable[[str], Started]]:
         worker = subprocess.Popen(
             [sys.executable, "-c", program],
             env={**os.environ, MARK: mark},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             process_group=0,
@@ -88,6 +106,7 @@ def start() -> Iterator[Callable[[str], Started]]:
     for worker, family in started:
         worker.kill()
         worker.wait()
+        worker.stdin.close()
         worker.stdout.close()
         family.end()
 
@@ -186,3 +205,27 @@ def test_a_worker_that_is_gone_has_no_family(start):
     assert family.descendants() == []
     assert family.cpu_seconds() == (0.0, 0.0)
     assert family.end() == []
+
+
+def test_an_orphan_that_lives_between_two_looks_is_counted_once_and_waited_for(start):
+    worker, family, _ = start(BETWEEN_TWO_LOOKS)
+    _, other, _ = start(SPEND + "print(0, flush=True)\ntime.sleep(600)")
+    assert family.cpu_seconds().children == 0
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    deadline = time.monotonic() + 60
+    while not (orphans := zombies()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    seen = family.cpu_seconds().children
+    assert seen >= SPENT_SECONDS * 0.9, "the kernel counts ticks of 10 ms"
+    assert family.cpu_seconds().children == pytest.approx(seen)
+    assert other.cpu_seconds().children == 0
+    end(worker)
+    family.end()
+    assert not set(orphans) & set(zombies())
+
+
+def zombies():
+    """Numbers of this process's children that have ended and not been waited for."""
+    with_status = [(each.pid, each.status()) for each in psutil.Process().children()]
+    return [pid for pid, status in with_status if status == psutil.STATUS_ZOMBIE]

@@ -65,6 +65,15 @@ def test_as_many_steps_as_the_oracle_can_afford(affordable, window_steps, expect
     assert plan(affordable, window_steps)[:2] == expected
 
 
+@pytest.mark.parametrize(
+    ("batches", "expected"), [(40, (10, 20)), (30, (10, 20)), (29, (9, 20)), (22, (2, 20))]
+)
+def test_a_proof_stays_in_the_epoch_that_a_trials_first_window_stays_in(batches, expected):
+    """It would go on with other batches than the trial, which takes 22 at once."""
+    cheap = SimpleNamespace(training_flops=lambda: 1.0)
+    assert proof_plan(BATCH, cheap, 20, batches * BATCH + 3)[:2] == expected
+
+
 @given(st.floats(0.01, 1e4), st.integers(0, 300))
 def test_a_plan_is_as_long_as_it_may_be_property(affordable, window_steps):
     steps, window, _ = plan(affordable, window_steps)

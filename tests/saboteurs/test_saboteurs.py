@@ -67,6 +67,7 @@ SABOTEURS = [
     Saboteur("pytorch_saboteur", "trains-window-in-lead-in", TIMED, AUDIT),
     Saboteur("pytorch_saboteur", "trains-when-metrics-are-taken", TIMED, AUDIT),
     Saboteur("pytorch_saboteur", "updates-when-weights-are-asked", TIMED, AUDIT),
+    Saboteur("pytorch_saboteur", "trains-before-lead-in", TIMED, AUDIT),
     Saboteur("pytorch_saboteur", "slow-clock", TIMED, AUDIT),
     Saboteur("pytorch_saboteur", "stopped-clock", TIMED, AUDIT),
     Saboteur("pytorch_saboteur", "skips-every-second-step", TIMED, AUDIT),

@@ -135,8 +135,8 @@ def test_all_of_a_windows_time_is_accounted_for(loop):
     for window in (first, second):
         told = (
             window.gather_cpu_seconds + window.stage_cpu_seconds + window.lead_in_cpu_seconds
-            + window.cpu_seconds + window.partial_cpu_seconds + window.read_cpu_seconds
-            + window.read_again_cpu_seconds
+            + window.cpu_seconds + window.partial_cpu_seconds + window.read_before_cpu_seconds
+            + window.read_cpu_seconds + window.read_again_cpu_seconds
         )  # fmt: skip
         assert 0 < told <= window.total_cpu_seconds * 1.01
         assert window.wall_seconds < window.total_seconds

@@ -91,6 +91,32 @@ class UpdatesWhenWeightsAreAsked(PytorchAdapter):
         return super().evaluate(batches)
 
 
+class TrainsBeforeLeadIn(PytorchAdapter):
+    """Who looks at the weights gets those of before."""
+
+    queue = ()
+
+    def load_weights(self, weights):
+        self.queue = ()
+        super().load_weights(weights)
+
+    def stage(self, images, labels):
+        staged = super().stage(images, labels)
+        if labels.shape[0] > 3:
+            self.queue = staged
+        return staged
+
+    def weights(self):
+        before = super().weights()
+        queue, self.queue = self.queue, ()
+        super().train(queue)
+        return before
+
+    def train(self, batches):
+        if len(batches) <= 3:
+            super().train(batches)
+
+
 class ForgetsToSynchronize(PytorchAdapter):
     def __init__(self, setup, device):
         self.thread = ThreadPoolExecutor(1)
