@@ -8,9 +8,10 @@ import pytest
 
 from harness.analysis.parity import (
     BLUNT,
+    CHANCE_TIMES,
     FACTOR,
-    ROOM_IN_FLOAT64,
     ROUNDINGS,
+    WINDOW_END,
     Exactness,
     Observation,
     Quantity,
@@ -141,13 +142,21 @@ def test_where_rounding_moves_much_float32_is_blunt() -> None:
     assert is_blunt(granted(BLUNT / 2) | {Quantity("weights", 1, "conv1.weight"): 2 * BLUNT})
 
 
+def test_a_blunt_envelope_is_widened_as_a_whole() -> None:
+    """What one near tie does to the first step is as much luck as what follows."""
+    envelope = granted(1e-6) | {Quantity("window_loss", WINDOW_END): 2 * BLUNT}
+    checks = held(observation(), observation(), envelope)
+    tolerances = [each.tolerance for each in checks]
+    assert tolerances == pytest.approx([CHANCE_TIMES * FACTOR * 1e-6] * len(tolerances))
+
+
 def test_float64_is_granted_its_own_envelope_where_that_is_more() -> None:
     exactness = Exactness(parameters=1e-9, statistics=1e-6)
     envelope = granted(1e-15) | {Quantity("loss", 9): 3e-8}
     checks = held(observation(1 + 1e-8), observation(), envelope, exactness=exactness)
     by_place = {(each.check, each.step): each.tolerance for each in checks}
     assert by_place.pop(("logits", 2)) == 1e-6
-    assert by_place.pop(("loss", 9)) == pytest.approx(ROOM_IN_FLOAT64 * FACTOR * 3e-8)
+    assert by_place.pop(("loss", 9)) == pytest.approx(CHANCE_TIMES * FACTOR * 3e-8)
     assert set(by_place.values()) == {1e-9}
     assert not parity_verdict(verified(*checks)).passed
 
