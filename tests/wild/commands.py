@@ -53,21 +53,18 @@ def levelfield(folder: Path, *arguments: str) -> Done:
     before, usual = Path.cwd(), sys.argv
     sys.argv = ["levelfield", *arguments]
     os.chdir(folder)
-    code: object = None
     try:
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             limited(LONGEST_SECONDS),
         ):
-            cli.main()
-    except SystemExit as end:
-        code = end.code
+            code = cli.main()
     finally:
         os.chdir(before)
         sys.argv = usual
     said = [each.buffer.getvalue().decode("utf-8", "replace") for each in (out, err)]
-    done = Done(code if isinstance(code, int) else -1, *said)
+    done = Done(code, *said)
     shown = f"{arguments}: {done.code}\n{done.stderr[-3000:]}"
     assert done.code in DOCUMENTED, shown
     assert "Traceback" not in done.stdout + done.stderr, shown
