@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,12 +64,22 @@ def levelfield(folder: Path, *arguments: str) -> Done:
         os.chdir(before)
         sys.argv = usual
     said = [each.buffer.getvalue().decode("utf-8", "replace") for each in (out, err)]
-    done = Done(code, *said)
+    return held(Done(code, *said), arguments)
+
+
+def held(done: Done, arguments: Sequence[str], *, chatty: bool = False) -> Done:
+    """``done``, in which everything holds that holds for every end of every command.
+
+    ``chatty``: it tells of its progress, so that an error is not all that it says.
+    """
     shown = f"{arguments}: {done.code}\n{done.stderr[-3000:]}"
     assert done.code in DOCUMENTED, shown
     assert "Traceback" not in done.stdout + done.stderr, shown
     assert "mistake of levelfield's own" not in done.stderr, shown
     lines = done.stderr.splitlines()
-    assert len(lines) <= MOST_LINES, shown
     assert all(len(line) <= LONGEST_LINE for line in lines), shown
+    if chatty:
+        assert sum(line.startswith("levelfield: ") for line in lines) <= 1, shown
+    else:
+        assert len(lines) <= MOST_LINES, shown
     return done
