@@ -80,6 +80,16 @@ def stored(tree: Stored) -> Iterator[Stored]:
     remove(tree.victim)
 
 
+def campaign(number: int) -> list[pytest.MarkDecorator]:
+    """The first case of each kind runs with all other tests, so that these means keep working."""
+    return [] if number == 0 else [pytest.mark.campaign]
+
+
+def cases(count: int) -> list[object]:
+    """The numbers of so many cases."""
+    return [pytest.param(number, marks=campaign(number)) for number in range(count)]
+
+
 def drawn(name: str, number: int) -> random.Random:
     """The chance of one case: the same for the same name, number and seed."""
     return random.Random(f"{SEED}-{name}-{number}")

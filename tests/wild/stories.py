@@ -66,6 +66,8 @@ class Story:
             report = self._house.work / "reports" / folder.name / "index.html"
             if report.exists() or folder == list(self._known)[-1]:
                 assert report.read_text("utf-8").rstrip().endswith("</html>")
+        # A run that had already ended needed no environment.
+        assert self._house.run("env", "sync", *QUICK[:4]).code == 0
         assert self._house.left_files() == []
         return list(self._known.values())
 
