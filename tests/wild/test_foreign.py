@@ -119,7 +119,6 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("baseline", "save", HEALTHY, "--baseline", "kept.json"),
     ("env", "list"),
     ("data", "info"),
-    ("show", "lenet"),
     ("run", "smoke", "-f", "nobody"),
     ("gate", "--base", "HEAD"),
     ("--help",),
