@@ -100,4 +100,5 @@ def whole(events: Sequence[AnyEvent], *, even_failed: bool = False) -> None:
     assert blocks == {(0, True), (1, False), (2, False)}
     audited = {each.trial for each in events if isinstance(each, Audit)}
     finished = [each for each in events if isinstance(each, BlockFinished)]
-    assert audited == {trial for each in finished for trial in each.trials}
+    # Of a block that a kill cut short there may be more: it was measured anew.
+    assert audited >= {trial for each in finished for trial in each.trials}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -143,8 +144,9 @@ def asked(house: House, draw: random.Random, command: tuple[str, ...], most: int
             **variables,
         )
     )  # fmt: skip
-    # Python's own words about such variables come before ours.
-    ours = [line for line in done.stderr.splitlines() if not of_python(line)]
+    # Python's own words about such variables come before ours. Colours may have been asked for.
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.stderr)
+    ours = [line for line in said.splitlines() if not of_python(line)]
     held(done._replace(stderr="\n".join(ours)), shown, chatty=True)
     return done._replace(stderr="\n".join(ours))
 
@@ -154,7 +156,7 @@ def of_python(line: str) -> bool:
     return line.startswith(("Python detected LC_CTYPE", "Invalid -W option", "bash: ", "perl: "))
 
 
-@pytest.mark.parametrize("number", range(70))
+@pytest.mark.parametrize("number", range(48))
 def test_a_command_does_in_foreign_surroundings_what_it_does_elsewhere(
     house: House, number: int
 ) -> None:
@@ -170,7 +172,7 @@ def test_a_command_does_in_foreign_surroundings_what_it_does_elsewhere(
     Story(house).look()
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(5))
 def test_a_run_in_foreign_surroundings_is_a_run(house: House, number: int) -> None:
     draw = drawn("foreign run", number)
     done = asked(house, draw, RUN, 8)

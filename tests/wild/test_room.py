@@ -58,7 +58,7 @@ def place_of(draw: random.Random, house: House) -> Path:
     return house.folder / place
 
 
-@pytest.mark.parametrize("number", range(16))
+@pytest.mark.parametrize("number", range(10))
 def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on(house: House, number: int) -> None:
     draw = drawn("disk", number)
     place = place_of(draw, house)
@@ -90,7 +90,7 @@ def limited_to(kind: int, value: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(2))
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_is_one_line_and_without_it_the_run_goes_on(
     house: House, name: str, number: int
