@@ -23,7 +23,7 @@ from harness.spec.events import (
 
 from .commands import held
 from .conftest import drawn
-from .processes import PHASES, QUICK, RUN, House, Watch, nothing_left, strike
+from .processes import HEALTHY, PHASES, QUICK, RUN, House, Watch, nothing_left, strike
 from .stories import Story, whole
 
 pytestmark = [pytest.mark.campaign, pytest.mark.frameworks]
@@ -146,3 +146,21 @@ def kill_pip_or_wait(draw: random.Random, process: subprocess.Popen[bytes]) -> N
                 draw.choice((busy[0], watched)).kill()
                 return
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_a_report_that_is_killed_is_the_old_one_or_the_next_one(
+    house: House, number: int, record_property: Record
+) -> None:
+    draw = drawn("report", number)
+    report = house.work / "reports" / HEALTHY / "index.html"
+    if number % 2:
+        assert house.run("report", HEALTHY).code == 0
+    done = house.ended(house.start("report", HEALTHY, kill_at=draw.randrange(1, 40)))
+    record_property("kill", "report alone" if done.code == -9 else "too late")
+    assert done.code in (-9, 0), done.stderr
+    if report.exists() or number % 2:
+        assert report.read_text("utf-8").rstrip().endswith("</html>")
+    assert house.run("report", HEALTHY).code == 0
+    assert report.read_text("utf-8").rstrip().endswith("</html>")
+    assert house.left_files() == []
