@@ -79,6 +79,7 @@ def test_a_worker_that_is_killed_is_recorded_and_the_run_goes_on(
     record_property("kill", f"worker in {phase}" if phase else "too late")
     done = held(house.ended(process), RUN, chatty=True)
     assert done.code in (2, 3), done.stderr[-3000:]
+    story.look()
     [events] = story.end()
     failures = [event for event in events if isinstance(event, Failure)]
     assert len(failures) <= 1
