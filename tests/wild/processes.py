@@ -207,7 +207,7 @@ def strike(
 
     Empty if it ended before. ``whom``: itself, with all that it has started, or a worker of its.
     """
-    late = draw.random() ** 2 * (2.0 if wanted in ("planning", "report") else 0.5)
+    late = draw.choice((0.0, draw.random())) * (2.0 if wanted in ("planning", "report") else 0.3)
     watch.wait_for(wanted)
     time.sleep(late)
     phase = watch.phase()
