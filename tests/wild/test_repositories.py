@@ -98,6 +98,7 @@ def submodule(origin: Path) -> Path:
     (parent / ".gitignore").write_text("results\nreports\n__pycache__\n")
     own = origin.parent / "own"
     shutil.move(origin / "mine", own)
+    (own / ".gitignore").write_text("__pycache__\n")
     git(own, "init", "-q", "-b", "main")
     write_in = own / "quick" / "adapter.py"
     code = (IMPLEMENTATIONS / "quick" / "adapter.py").read_text("utf-8")
