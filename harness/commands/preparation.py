@@ -63,7 +63,9 @@ from harness.execution.planning import (
     without_input,
 )
 from harness.execution.process import BOOTSTRAP, bootstrap_in
-from harness.execution.schedule import LEAD_IN_STEPS
+from harness.execution.proof import PROOF_STEPS
+from harness.execution.schedule import LEAD_IN_STEPS, POINTS_PER_EPOCH
+from harness.execution.timeouts import of_job as timeouts_of_job
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
@@ -203,6 +205,7 @@ def plan_run(
             seed=selection.seed,
             seeds=tuple(range(selection.seed, selection.seed + suite.seeds)),
             budget_seconds=selection.budget_seconds,
+            timeout_seconds=selection.timeout_seconds,
         ),
         datasets=tuple(
             msgspec.structs.replace(one.used(), place=without_home(one.place))
@@ -280,6 +283,13 @@ def prepare_workers(
     contenders, oracles, float64 = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
+        timeouts = timeouts_of_job(
+            job,
+            _steps_of_an_answer(manifest.plan, inputs.train_examples(cell), job),
+            inputs.train_examples(cell),
+            inputs.test_examples(cell),
+            manifest.plan.timeout_seconds,
+        )
         implementation = catalogue.implementation(cell.framework, cell.variant)
         environment = environments[cell.framework, cell.version, cell.variant]
         contenders[cell.id] = Contender(
@@ -291,8 +301,11 @@ def prepare_workers(
             ),
             bootstrap=bootstrap_of(implementation),
             script=implementation.script,
+            timeouts=timeouts,
         )
-        oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
+        oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)._replace(
+            timeouts=timeouts
+        )
         float64[cell.id] = implementation.float64
     oracle_code = code_digest(catalogue.oracle)
     return Prepared(contenders, oracles, oracle_code, float64, inputs)
@@ -328,6 +341,16 @@ def _check_same_machine(manifest: Manifest) -> None:
 
 def _in_words(value: object) -> str:
     return "none" if value is None else f"{value}"
+
+
+def _steps_of_an_answer(plan: Plan, train_examples: int, job: Job) -> int:
+    """The most that a worker, or the oracle, takes before it says something."""
+    window = plan.lead_in_steps + max(
+        [plan.window_steps, *(group.window_steps or 0 for group in plan.groups)]
+    )
+    epoch = train_examples // job.setup.batch_size
+    proof = PROOF_STEPS + window * plan.rounds
+    return max(proof, -(-epoch // POINTS_PER_EPOCH) if plan.long_trials else 0)
 
 
 def oracle_contender(

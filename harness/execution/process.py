@@ -124,18 +124,18 @@ class WorkerProcess:
         self.receive(Hello, self.timeouts.hello)
         return time.perf_counter() - self._began
 
-    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+    def ask(self, command: Command, answer: type[M], phase: str) -> M:
         """The worker's answer to ``command``.
 
         Raises:
-            WorkerError: it failed, died, fell silent for ``seconds``, or said something else.
+            WorkerError: it failed, died, fell silent for too long, or said something else.
         """
         self.phase = phase
         try:
             os.write(self._commands, encode(command))
         except BrokenPipeError:
             raise self._death() from None
-        return self.receive(answer, seconds)
+        return self.receive(answer, self.timeouts.after(command))
 
     def receive(self, expected: type[M], seconds: float) -> M:
         """The next message, which is of the type ``expected``.
@@ -189,7 +189,7 @@ class WorkerProcess:
         Raises:
             WorkerError: as ``ask``, or it did not end with status 0.
         """
-        report = self.ask(Finish(weights=weights), Finished, "end", self.timeouts.end)
+        report = self.ask(Finish(weights=weights), Finished, "end")
         try:
             status = self._process.wait(self.timeouts.end)
         except subprocess.TimeoutExpired:

@@ -147,14 +147,15 @@ class ScriptProcess(WorkerProcess):
         """0: a script says nothing before its first window."""
         return 0.0
 
-    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+    def ask(self, command: Command, answer: type[M], phase: str) -> M:
         """What a worker would answer to ``command``.
 
         Raises:
-            WorkerError: the script died, fell silent for ``seconds``, said something else, or was
+            WorkerError: the script died, fell silent for too long, said something else, or was
                 asked for what a script does not do.
         """
         self.phase = phase
+        seconds = self.timeouts.after(command)
         reply: Message
         if isinstance(command, Job):
             reply = self._ready(seconds)

@@ -471,6 +471,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[Seed, ...] = ()
     """Of the long trials: one long block of each group for each, numbered from 0."""
     budget_seconds: Seconds | None = None
+    timeout_seconds: Seconds | None = None
+    """After which a silent worker is taken for hung, where the user has said so."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int | None = None
     blocks: int | None = None
     budget_seconds: float | None = None
+    timeout_seconds: float | None = None
     aa: bool | None = None
     reference: str | None = None
     impl_dirs: tuple[str, ...] = ()

@@ -28,7 +28,8 @@ def run_block(
     folder: Path, contenders: list[Contender], plan: BlockPlan = PLAN, timeouts: Timeouts = HASTY
 ) -> list[AnyEvent]:
     events: list[AnyEvent] = []
-    Block(plan, contenders, folder, events.append, itertools.count(1), timeouts).run()
+    limited = [one._replace(timeouts=timeouts) for one in contenders]
+    Block(plan, limited, folder, events.append, itertools.count(1)).run()
     return events
 
 
