@@ -70,11 +70,10 @@ from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
 from harness.spec.implementations import Float64, Implementation
-from harness.spec.recipes import held_by_float32
+from harness.spec.recipes import oracle_optimizer
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
-from impls.adapter import Sgd
 
 INPUTS = "inputs"
 """Folder in a run's folder: what its workers read. It is not kept once the run has ended."""
@@ -359,12 +358,9 @@ def oracle_contender(
     """The oracle on the recipe of ``cell``, on the CPU, by the formulas of its implementation."""
     oracle = catalogue.oracle
     held = catalogue.implementation(cell.framework, cell.variant)
-    optimizer = job.setup.optimizer
     setup = msgspec.structs.replace(
         job.setup,
-        # Frameworks hand a rate on in float32, whatever they compute in. Adam's constants stay:
-        # that 1 − β₂ is off in float32, and its correction isn't, is what rounding does there.
-        optimizer=held_by_float32(optimizer) if isinstance(optimizer, Sgd) else optimizer,
+        optimizer=oracle_optimizer(job.setup.optimizer),
         mode=oracle.default_mode,
         device="cpu",
         adam_formula=held.adam_formula,

@@ -33,7 +33,7 @@ from harness.datasets.resized import resized_dataset
 from harness.datasets.weights import initial_weights
 from harness.execution.planning import named
 from harness.execution.proof import ProofPlan, proof_plan
-from harness.spec.recipes import Recipe, held_by_float32
+from harness.spec.recipes import Recipe, oracle_optimizer
 from harness.worker.loop import batches
 from impls.adapter import Metrics, Setup
 from impls.reference.adapter import ReferenceAdapter
@@ -124,7 +124,7 @@ def sensitivity_of(
     model, oracle = catalogue.models[recipe.model], catalogue.oracle
     setup = Setup(
         model=model,
-        optimizer=held_by_float32(recipe.optimizer),
+        optimizer=oracle_optimizer(recipe.optimizer),
         batch_size=recipe.batch_size,
         mode=oracle.default_mode,
         device="cpu",
