@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from harness.analysis.audit import held_results
 from harness.analysis.builds import confounders, environments_of
 from harness.analysis.comparability import Obstacle, Obstacles, obstacles
 from harness.analysis.estimates import (
@@ -23,6 +22,7 @@ from harness.analysis.estimates import (
     sample,
 )
 from harness.analysis.flags import block_flags, contender_flags, stalling
+from harness.analysis.held import held_results
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
 from harness.analysis.protocol import (
     Finding,

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.analysis.audit import held_results
 from harness.analysis.convergence import Convergence, convergences
+from harness.analysis.held import held_results
 from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.judgement import Judgement
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results

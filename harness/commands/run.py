@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.audit import held_results
+from harness.analysis.held import held_results
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
 from harness.commands import suites
