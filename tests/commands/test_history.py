@@ -135,7 +135,8 @@ def test_a_cell_that_never_computed_what_it_should_has_a_history_all_the_same(le
 
 
 DROPS_NOTHING = DropoutCheck(
-    at=0.0, cell=BETA_ID, copies=3, losses=(2.3,) * 192, oracle_losses=tuple(np.linspace(2, 3, 192)),
+    at=0.0, cell=BETA_ID, copies=3, losses=(2.3,) * 192,
+    oracle_losses=tuple(np.linspace(2, 3, 192).tolist()),
     inference_losses=(2.3,), oracle_inference_loss=2.3,
 )  # fmt: skip
 BRINGS_HALF = LoaderCheck(
