@@ -60,7 +60,7 @@ class Family:
         self._mark = f"{MARK}={mark}".encode()
         self._gone_seconds = 0.0
         self._last: dict[int, float] = {}
-        self._orphans: list[int] = []
+        self._left: list[int] = []
         self._workers.add(pid)
 
     def cpu_seconds(self) -> CpuSeconds:
@@ -92,9 +92,8 @@ class Family:
                 orphaned = process.ppid() == os.getpid() and process.pid not in self._workers
                 if orphaned or any(parent.pid == self._pid for parent in process.parents()):
                     self._claimed.add(known)
+                    self._left.append(process.pid)
                     found[process.pid] = sum(process.cpu_times()[:4])
-                if orphaned:
-                    self._orphans.append(process.pid)
         return found
 
     def descendants(self) -> list[int]:
@@ -121,7 +120,8 @@ class Family:
                     os.waitpid(pid, 0)
             if not living:
                 break
-        for pid in self._orphans:
+        self._ended()
+        for pid in self._left:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         self._workers.discard(self._pid)
