@@ -130,6 +130,16 @@ def test_the_tail_of_what_a_dead_worker_printed_is_kept(contender, tmp_path):
     assert "the last words" in failure.detail
 
 
+def test_what_a_worker_writes_among_temporary_files_goes_with_it(contender, tmp_path):
+    """Killed in the middle or not: loaders and compilers leave folders there."""
+    events = run_block(tmp_path, [contender("scribbles"), contender("scribbles")])
+    assert len(of(events, TrialFinished)) == 2
+    places = (tmp_path / "trial-0001.log").read_text() + (tmp_path / "trial-0002.log").read_text()
+    written = [Path(line) for line in places.splitlines() if line.endswith("scribbled")]
+    assert len(set(written)) == 2
+    assert not any(path.parent.exists() for path in written)
+
+
 def test_what_a_framework_prints_never_reaches_the_wire(contender, tmp_path):
     events = run_block(tmp_path, [contender("prints")])
     assert not of(events, Failure)
