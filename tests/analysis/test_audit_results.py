@@ -9,8 +9,8 @@ from harness.analysis.baselines import run_cells
 from harness.analysis.exports import results, window_rows
 from harness.analysis.gate import gate
 from harness.analysis.held import held_results
+from harness.analysis.studies import exit_code
 from harness.analysis.verdicts import judge
-from harness.commands.run import exit_code
 from harness.spec.events import Audit, AuditCheck, Failure, Parity, Run
 
 from .gates import gated
