@@ -139,6 +139,7 @@ def plan_run(
         LevelfieldError: something that was asked for does not exist or can't be made.
     """
     device = selection.device or suite.device
+    threads = _threads(selection)
     machine = inspect_machine()
     if pairs is None:
         choices = chosen_implementations(suite, selection, catalogue.implementations)
@@ -158,7 +159,6 @@ def plan_run(
     expected = cells_before_installation(choices, recipes, modes, selection, device)
     groups = groups_of(expected, None, paired=pairs is not None)
     check_device_free(catalogue, _alive(groups, expected, together), aa=aa and together)
-    threads = selection.threads or default_threads()
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
     loader = selection.inputs != ("resident",)
@@ -340,6 +340,22 @@ def _check_same_machine(manifest: Manifest) -> None:
 
 def _in_words(value: object) -> str:
     return "none" if value is None else f"{value}"
+
+
+def _threads(selection: Selection) -> int:
+    """Of each worker.
+
+    Raises:
+        UsageError: there are not so many CPUs: threads would wait for each other, and a thousand
+            for the machine.
+    """
+    most = default_threads()
+    if selection.threads is not None and selection.threads > most:
+        raise UsageError(
+            f"--threads is {selection.threads}, expected at most {most}, the CPUs that this "
+            "process may use: name fewer"
+        )
+    return selection.threads or most
 
 
 def _steps_of_an_answer(plan: Plan, train_examples: int, job: Job) -> int:
