@@ -375,6 +375,10 @@ class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
 
 
 class Failure(Event, tag="failure", frozen=True, kw_only=True):
+    effects: dict[str, str] = {}
+    """Setting that the worker was given (an environment variable, or one of glibc's in one) → what
+    was seen in its place; empty where it was seen to take effect. Those that can't be seen from
+    inside are left out; all of them in records of earlier versions, and of scripts."""
     """A cell could not be verified or measured to its end."""
 
     cell: str

@@ -140,6 +140,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     test_examples: int
     result_device: str = ""
     """Where the result of a forward pass was; empty from an adapter that can't be asked."""
+    effects: dict[str, str] = {}
+    """As ``events.TrialFinished``; empty from workers of earlier versions."""
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
