@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.analysis.audit import held_results
 from harness.analysis.builds import confounders, environments_of
@@ -22,7 +23,8 @@ from harness.analysis.estimates import (
     rates,
     sample,
 )
-from harness.analysis.flags import block_flags, contender_flags, stalling
+from harness.analysis.flags import block_flags, contender_flags, foreign_flags, stalling
+from harness.analysis.foreign import hit_alike, may_decide, taken_from_pair, wanted_cpus
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
 from harness.analysis.protocol import (
     Finding,
@@ -35,6 +37,7 @@ from harness.analysis.protocol import (
 )
 from harness.analysis.ranking import left_out, ranking
 from harness.analysis.trials import finished_blocks
+from harness.spec.cells import Cell
 from harness.spec.events import Failure, Group, Run
 from harness.spec.machine import Environment
 
@@ -56,6 +59,9 @@ class _Circumstances(NamedTuple):
     """Cell → why it failed last."""
     environments: Mapping[str, Environment]
     """Cell → its environment."""
+    cells: Mapping[str, Cell]
+    wanted: Mapping[str, float]
+    """Cell → CPUs, as ``wanted_cpus``."""
 
     @property
     def aa_failed(self) -> bool:
@@ -77,6 +83,8 @@ def judge(run: Run) -> Judgement:
         obstacles(manifest.cells, parity, (*short, *finished_blocks(run, long=True))),
         {event.cell: event.reason for event in run.events if isinstance(event, Failure)},
         environments_of(manifest.cells, manifest.environments),
+        {cell.id: cell for cell in manifest.cells},
+        wanted_cpus(manifest.cells, manifest.machine.cores),
     )
     pairs = [
         _pair(of, Contender(cell), Contender(against), around.obstacles.between(cell, against))
@@ -94,7 +102,10 @@ def judge(run: Run) -> Judgement:
         rates=measured,
         parity=parity,
         looks=looks,
-        block_flags=tuple(block_flags(short, manifest.machine.cores)),
+        block_flags=(
+            *block_flags(short, manifest.machine.cores),
+            *foreign_flags(samples, around.wanted),
+        ),
         contender_flags=tuple(contender_flags(samples, measured, manifest.cells)),
     )
 
@@ -179,7 +190,11 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
         final = deciding([each for each in found if floor and each.look.blocks in floor.looks])
         # A failure anywhere condemns the whole run; a group without A/A lacks it all the same.
         aa = False if around.aa_failed else True if floor else None
-        status, word, reason = conclusion(pair, final, around.looks, aa=aa)
+        taken = _taken(pair, final, around)
+        overloaded = final is not None and may_decide(taken, final.word, final.estimate, final.look)
+        status, word, reason = conclusion(
+            pair, final, around.looks, aa=aa, overloaded=overloaded and not _alike(pair, around)
+        )
         verdict = Verdict(
             group=pair.sample.group,
             cell=pair.contender.cell,
@@ -187,9 +202,10 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
             status=status,
             verdict=word,
             reason=reason,
-            detail=_detail(pair, reason, around),
+            detail=_detail(pair, reason, taken, around),
             noise_floor=floor.record.interval if floor else None,
             confounders=_confounders(pair, around.environments),
+            taken_cpus=taken,
         )
         if not pair.obstacle and status != "not_measured":
             verdict = _with_numbers(verdict, pair, final, around.looks[0], len(family))
@@ -205,9 +221,30 @@ def _confounders(pair: Pair, environments: Mapping[str, Environment]) -> tuple[s
     return confounders(one, other)
 
 
-def _detail(pair: Pair, reason: Reason, around: _Circumstances) -> str:
+def _taken(pair: Pair, final: Finding | None, around: _Circumstances) -> float | None:
+    """CPUs that others took from the pair, in the blocks of its numbers."""
+    rows = _rows(pair, final)
+    return taken_from_pair(pair.sample, (pair.contender, pair.against), around.wanted, rows)
+
+
+def _alike(pair: Pair, around: _Circumstances) -> bool:
+    one, other = (around.cells.get(each.cell) for each in (pair.contender, pair.against))
+    return hit_alike(one, other)
+
+
+def _rows(pair: Pair, final: Finding | None) -> NDArray[np.bool_]:
+    """Mask of the blocks with both, up to the look that made the verdict."""
+    rows = ~np.isnan(pair.logs)
+    rows[final.look.blocks if final else len(rows) :] = False
+    return rows
+
+
+def _detail(pair: Pair, reason: Reason, taken: float | None, around: _Circumstances) -> str:
     if pair.obstacle and reason == pair.obstacle.reason:
         return pair.obstacle.detail
+    if reason == "foreign_load" and taken is not None:
+        much = "a CPU or more" if taken >= 1 else f"{taken:.2f} CPUs"
+        return f"others took {much} from the threads of one of them"
     if reason != "not_measured":
         return ""
     missing = [each.cell for each in (pair.contender, pair.against) if not pair.sample.has(each)]
@@ -218,13 +255,11 @@ def _with_numbers(
     verdict: Verdict, pair: Pair, final: Finding | None, first: Look, family: int
 ) -> Verdict:
     """``verdict`` with the numbers of the look that made it, or else of all finished blocks."""
-    blocks = slice(final.look.blocks if final else None)
     shown = final.estimate if final else estimate(pair.logs)
     if shown is None:
         return verdict
     look = final.look if final else first
-    rows = np.zeros(len(pair.logs), dtype=bool)
-    rows[blocks] = ~np.isnan(pair.logs[blocks])
+    rows = _rows(pair, final)
     totals = [
         rate_by_total_time(pair.sample, each, rows) for each in (pair.contender, pair.against)
     ]
@@ -242,7 +277,7 @@ def _with_numbers(
         ),
         times_faster_by_total_time=totals[0] / totals[1],
         stalling=stalling(pair.sample, pair.contender, pair.against, rows),
-        times_faster_by_block=by_block(pair.logs[blocks]),
+        times_faster_by_block=by_block(pair.logs[rows]),
     )
 
 

@@ -166,6 +166,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
     steal_seconds: float
     load: float
     frequency_mhz: float | None
+    idle_seconds: float | None = None
     gather_cpu_seconds: float = 0.0
     stage_cpu_seconds: float = 0.0
     lead_in_cpu_seconds: float = 0.0
