@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,26 +69,38 @@ def taken_by_block(of: Sample, contender: Contender, wanted: Mapping[str, float]
     return wanted.get(contender.cell, math.nan) - shares
 
 
-def taken_from_pair(
-    of: Sample,
-    pair: tuple[Contender, Contender],
-    wanted: Mapping[str, float],
-    rows: NDArray[np.bool_],
-) -> float | None:
-    """CPUs that others took from the one of the two that lost more; its mean over ``rows``.
+class ForeignLoad(NamedTuple):
+    """What others took from the contenders of a run."""
 
-    A block counts for one CPU at most: more can't be worse. Nothing where no block knows.
-    """
-    means = []
-    for each in pair:
-        lost = taken_by_block(of, each, wanted)[rows]
-        known = np.minimum(lost[~np.isnan(lost)], 1.0)
-        means += [max(0.0, float(known.mean()))] if known.size else []
-    return max(means, default=None)
+    cells: Mapping[str, Cell]
+    wanted: Mapping[str, float]
+    """Cell → CPUs, as ``wanted_cpus``."""
+
+    def taken(
+        self, of: Sample, pair: tuple[Contender, Contender], rows: NDArray[np.bool_]
+    ) -> float | None:
+        """CPUs that others took from the one of the two that lost more; its mean over ``rows``.
+
+        A block counts for one CPU at most: more can't be worse. Nothing where no block knows.
+        """
+        means = []
+        for each in pair:
+            lost = taken_by_block(of, each, self.wanted)[rows]
+            known = np.minimum(lost[~np.isnan(lost)], 1.0)
+            means += [max(0.0, float(known.mean()))] if known.size else []
+        return max(means, default=None)
+
+    def hits_alike(self, one: Contender, other: Contender) -> bool:
+        """Whether the threads of both wait in one way: a framework's in one mode."""
+        kinds = [
+            (cell.framework, cell.mode) if (cell := self.cells.get(each.cell)) else each
+            for each in (one, other)
+        ]
+        return kinds[0] == kinds[1]
 
 
 def may_decide(taken: float | None, word: Word, shown: Estimate, look: Look) -> bool:
-    """Whether the load alone could have made what the look says of a pair.
+    """Whether that others had ``taken`` CPUs could alone have made what ``look`` says of a pair.
 
     A difference stands where the end of its interval that is nearer to 1 lies beyond the bound.
     """
@@ -98,12 +111,3 @@ def may_decide(taken: float | None, word: Word, shown: Estimate, look: Look) -> 
         return True
     bound = 1 / (1 - taken)
     return 1 / bound <= interval.high and interval.low <= bound
-
-
-def hit_alike(cell: Cell | None, against: Cell | None) -> bool:
-    """Whether the threads of both wait in one way: a framework's in one mode, whatever version."""
-    return (
-        cell is not None
-        and against is not None
-        and (cell.framework, cell.mode) == (against.framework, against.mode)
-    )

@@ -24,7 +24,7 @@ from harness.analysis.estimates import (
     sample,
 )
 from harness.analysis.flags import block_flags, contender_flags, foreign_flags, stalling
-from harness.analysis.foreign import hit_alike, may_decide, taken_from_pair, wanted_cpus
+from harness.analysis.foreign import ForeignLoad, may_decide, wanted_cpus
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
 from harness.analysis.protocol import (
     Finding,
@@ -37,7 +37,6 @@ from harness.analysis.protocol import (
 )
 from harness.analysis.ranking import left_out, ranking
 from harness.analysis.trials import finished_blocks
-from harness.spec.cells import Cell
 from harness.spec.events import Failure, Group, Run
 from harness.spec.machine import Environment
 
@@ -59,9 +58,7 @@ class _Circumstances(NamedTuple):
     """Cell → why it failed last."""
     environments: Mapping[str, Environment]
     """Cell → its environment."""
-    cells: Mapping[str, Cell]
-    wanted: Mapping[str, float]
-    """Cell → CPUs, as ``wanted_cpus``."""
+    foreign: ForeignLoad
 
     @property
     def aa_failed(self) -> bool:
@@ -83,8 +80,10 @@ def judge(run: Run) -> Judgement:
         obstacles(manifest.cells, parity, (*short, *finished_blocks(run, long=True))),
         {event.cell: event.reason for event in run.events if isinstance(event, Failure)},
         environments_of(manifest.cells, manifest.environments),
-        {cell.id: cell for cell in manifest.cells},
-        wanted_cpus(manifest.cells, manifest.machine.cores),
+        ForeignLoad(
+            {cell.id: cell for cell in manifest.cells},
+            wanted_cpus(manifest.cells, manifest.machine.cores),
+        ),
     )
     pairs = [
         _pair(of, Contender(cell), Contender(against), around.obstacles.between(cell, against))
@@ -104,7 +103,7 @@ def judge(run: Run) -> Judgement:
         looks=looks,
         block_flags=(
             *block_flags(short, manifest.machine.cores),
-            *foreign_flags(samples, around.wanted),
+            *foreign_flags(samples, around.foreign.wanted),
         ),
         contender_flags=tuple(contender_flags(samples, measured, manifest.cells)),
     )
@@ -190,11 +189,14 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
         final = deciding([each for each in found if floor and each.look.blocks in floor.looks])
         # A failure anywhere condemns the whole run; a group without A/A lacks it all the same.
         aa = False if around.aa_failed else True if floor else None
-        taken = _taken(pair, final, around)
-        overloaded = final is not None and may_decide(taken, final.word, final.estimate, final.look)
-        status, word, reason = conclusion(
-            pair, final, around.looks, aa=aa, overloaded=overloaded and not _alike(pair, around)
+        both = pair.contender, pair.against
+        taken = around.foreign.taken(pair.sample, both, _rows(pair, final))
+        overloaded = (
+            final is not None
+            and may_decide(taken, final.word, final.estimate, final.look)
+            and not around.foreign.hits_alike(*both)
         )
+        status, word, reason = conclusion(pair, final, around.looks, aa=aa, overloaded=overloaded)
         verdict = Verdict(
             group=pair.sample.group,
             cell=pair.contender.cell,
@@ -202,7 +204,7 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
             status=status,
             verdict=word,
             reason=reason,
-            detail=_detail(pair, reason, taken, around),
+            detail=_detail(pair, reason, around),
             noise_floor=floor.record.interval if floor else None,
             confounders=_confounders(pair, around.environments),
             taken_cpus=taken,
@@ -221,17 +223,6 @@ def _confounders(pair: Pair, environments: Mapping[str, Environment]) -> tuple[s
     return confounders(one, other)
 
 
-def _taken(pair: Pair, final: Finding | None, around: _Circumstances) -> float | None:
-    """CPUs that others took from the pair, in the blocks of its numbers."""
-    rows = _rows(pair, final)
-    return taken_from_pair(pair.sample, (pair.contender, pair.against), around.wanted, rows)
-
-
-def _alike(pair: Pair, around: _Circumstances) -> bool:
-    one, other = (around.cells.get(each.cell) for each in (pair.contender, pair.against))
-    return hit_alike(one, other)
-
-
 def _rows(pair: Pair, final: Finding | None) -> NDArray[np.bool_]:
     """Mask of the blocks with both, up to the look that made the verdict."""
     rows = ~np.isnan(pair.logs)
@@ -239,12 +230,9 @@ def _rows(pair: Pair, final: Finding | None) -> NDArray[np.bool_]:
     return rows
 
 
-def _detail(pair: Pair, reason: Reason, taken: float | None, around: _Circumstances) -> str:
+def _detail(pair: Pair, reason: Reason, around: _Circumstances) -> str:
     if pair.obstacle and reason == pair.obstacle.reason:
         return pair.obstacle.detail
-    if reason == "foreign_load" and taken is not None:
-        much = "a CPU or more" if taken >= 1 else f"{taken:.2f} CPUs"
-        return f"others took {much} from the threads of one of them"
     if reason != "not_measured":
         return ""
     missing = [each.cell for each in (pair.contender, pair.against) if not pair.sample.has(each)]
