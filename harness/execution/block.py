@@ -350,6 +350,7 @@ class Block:
                 device=ready.device,
                 result_device=ready.result_device,
                 threads=ready.threads,
+                effects=ready.effects,
             )
         )
 

@@ -19,6 +19,7 @@ from harness.spec.events import (
     TrialStarted,
     Window,
 )
+from harness.worker.readings import read_counters
 
 PLAN = BlockPlan(number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2)
 HASTY = Timeouts(hello=60, ready=120, answer=8, end=60)
@@ -155,6 +156,20 @@ def test_an_interpreter_that_is_gone_is_a_failure(contender, tmp_path):
     assert failure.phase == "spawn"
     assert "no-python" in failure.reason
     assert of(events, BlockFinished)[0].trials == (2,)
+
+
+def test_what_took_no_effect_is_on_record_and_is_no_failure(contender, tmp_path):
+    given = contender()
+    thresholds = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=no-number", "LC_ALL": "C.UTF-8"}
+    given = given._replace(variables={**given.variables, **thresholds})
+    events = run_block(tmp_path, [given])
+    assert not of(events, Failure)
+    [finished] = of(events, TrialFinished)
+    assert finished.effects["glibc.malloc.mmap_threshold"].startswith("large pieces of memory")
+    assert finished.effects["LC_ALL"] == ""
+    # Where the kernel shows it, each window knows how long the CPUs were idle.
+    shown = read_counters().idle_seconds is not None
+    assert all((window.idle_seconds is not None) == shown for window in of(events, Window))
 
 
 def test_a_waiting_worker_uses_no_cpu(contender, tmp_path):
