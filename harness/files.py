@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,8 +125,8 @@ def whole(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    _remove_parts(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove_parts(path.parent, path.name)
+    part = _part_of(path)
     try:
         with part.open("wb") as file:
             yield file
@@ -139,10 +140,41 @@ def whole(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
         raise
 
 
-def _remove_parts(path: Path) -> None:
-    """Nothing is left of writers of ``path`` that were killed."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which then stands at ``path``.
+
+    What killed ones left of theirs beside it goes: a folder's name is seldom asked for twice.
+
+    Raises:
+        FileExistsError: something has come to stand at ``path``.
+        OSError: it can't be written.
+    """
+    _remove_parts(path.parent)
+    part = _part_of(path)
+    try:
+        part.mkdir()
+        yield part
+        try:
+            part.rename(path)
+        except OSError as error:
+            raise FileExistsError(path) if path.exists() else error from None
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _remove_parts(folder: Path, name: str | None = None) -> None:
+    """Nothing is left in ``folder`` of killed writers of what is called ``name``, or anything."""
+    for part in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.part"):
         writer = part.name.split(".")[-2]
         with contextlib.suppress(OSError, OverflowError):
             if writer.isdigit() and not psutil.pid_exists(int(writer)):
-                part.unlink()
+                if part.is_dir():
+                    shutil.rmtree(part)
+                else:
+                    part.unlink()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from harness import files
 from harness.files import (
     LONGEST_CLAUSE,
     UnreadableFile,
@@ -16,6 +19,7 @@ from harness.files import (
     decoded,
     table_of,
     whole,
+    whole_folder,
     write_whole,
 )
 
@@ -107,3 +111,41 @@ def test_links_and_devices_are_written_through(tmp_path):
     (tmp_path / "null").symlink_to("/dev/null")
     write_whole(tmp_path / "null", b"1")
     assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)
+
+
+def test_a_folder_stands_whole_or_not_at_all(tmp_path):
+    left = tmp_path / f".killed.{ended_process()}.part"
+    left.mkdir()
+    (left / "half").write_bytes(b"x")
+    with whole_folder(tmp_path / "new") as part:
+        assert not left.exists(), "what a kill left is gone"
+        (part / "file").write_bytes(b"x")
+        assert not (tmp_path / "new").exists()
+    assert (tmp_path / "new" / "file").read_bytes() == b"x"
+    with pytest.raises(FileExistsError), whole_folder(tmp_path / "new") as part:
+        (part / "other").write_bytes(b"")
+    with pytest.raises(KeyError), whole_folder(tmp_path / "another"):
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
+
+
+def ended_process():
+    """The number of a process that is no more."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_who_writes_whole_files_does_it_here():
+    """Else what a kill or a full disk leaves of them is removed by nobody."""
+    others = {
+        "download.py",  # a part that came is continued
+        "micro.py",  # a worker writes it, and it is looked at before it counts
+    }
+    code = {path.name for path in Path(files.__file__).parent.rglob("*.py") if in_parts(path)}
+    assert code == {"files.py", *others}
+
+
+def in_parts(path):
+    return '.part"' in path.read_text(encoding="utf-8")

@@ -36,6 +36,7 @@ from harness.execution.proof import (
     prove_command,
     started_oracle,
 )
+from harness.files import whole
 from harness.paths import user_cache
 from harness.worker.wire import Prove
 from impls.adapter import Adam, Setup, Sgd
@@ -337,10 +338,8 @@ def keep_trajectory(path: Path, trajectory: Trajectory) -> None:
     }
     arrays["facts"] = np.frombuffer(msgspec.json.encode(facts), np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    with whole(path, durable=False) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy/numpy#23006
-    part.replace(path)
 
 
 def read_trajectory(path: Path) -> Trajectory | None:

@@ -96,7 +96,6 @@ def resume_run(
     manifest = read_manifest(folder)
     check_study(manifest, study)
     if any(isinstance(event, RunFinished) for event in read_run(folder).events):
-        remove_inputs(folder)  # which are still there where it was killed right after its end
         return folder
     with RunWriter(folder) as writer:
         prepared = prepare_workers(console, catalogue, manifest, folder, data_dir)
@@ -171,8 +170,9 @@ class RunSession:
             self._long_blocks()
         self._short_blocks()
         code = exit_code(self.run)
-        self.record(RunFinished(at=time.time(), exit_code=code))
+        # Before the end is recorded: nobody comes back to a run that has ended.
         remove_inputs(self._writer.folder)
+        self.record(RunFinished(at=time.time(), exit_code=code))
         return code
 
     def _verify(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -75,6 +75,8 @@ def hold_use(folder: Path) -> None:
         return
     _uses[folder] = lock
     atexit.register(path.unlink, missing_ok=True)
+    with suppress(OSError):
+        in_use_elsewhere(folder)  # what was killed has left its file, and here it goes
 
 
 def in_use_elsewhere(folder: Path) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from harness.errors import RecordError, UsageError
-from harness.files import UnreadableFile, content_of, decoded, decoding, write_whole
+from harness.files import UnreadableFile, content_of, decoded, decoding, whole_folder, write_whole
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Header, Manifest, Run
 from harness.store.references import Ledger, contradiction_of
 
@@ -55,19 +55,19 @@ class RunWriter:
         Raises:
             UsageError: the folder already holds a run.
         """
-        if (folder / MANIFEST).exists():
-            raise UsageError(
-                f"{folder} already holds a run, expected a new folder: "
-                "choose another --out, or go on with it by --resume"
-            )
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
-        writer = cls(folder)
+        if folder.exists():
+            raise _holds_a_run(folder)
+        content = _content_of_manifest(manifest, folder / MANIFEST)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            writer.replace_manifest(manifest)
-        except BaseException:
-            writer.close()
-            raise
-        return writer
+            # A kill in between leaves no folder that is neither a run nor nothing.
+            with whole_folder(folder) as part:
+                (part / "logs").mkdir()
+                write_whole(part / MANIFEST, content)
+                cls(part).close()
+        except FileExistsError:
+            raise _holds_a_run(folder) from None
+        return cls(folder)
 
     def replace_manifest(self, manifest: Manifest) -> None:
         """The run's manifest is ``manifest``; at no time is there half of one.
@@ -75,10 +75,8 @@ class RunWriter:
         Raises:
             RecordError: no reader would take it.
         """
-        content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
         path = self.folder / MANIFEST
-        _manifest_in(content, path)
-        write_whole(path, content)
+        write_whole(path, _content_of_manifest(manifest, path))
 
     def append_event(self, event: AnyEvent) -> None:
         """``event`` is in the file, whole, even if this process dies now.
@@ -141,6 +139,19 @@ class RunWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _content_of_manifest(manifest: Manifest, path: Path) -> bytes:
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    _manifest_in(content, path)
+    return content
+
+
+def _holds_a_run(folder: Path) -> UsageError:
+    return UsageError(
+        f"{folder} already holds a run, expected a new folder: "
+        "choose another --out, or go on with it by --resume"
+    )
 
 
 def only_writer(folder: Path, lock: Path) -> FileLock:

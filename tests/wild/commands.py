@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,26 +53,33 @@ def levelfield(folder: Path, *arguments: str) -> Done:
     before, usual = Path.cwd(), sys.argv
     sys.argv = ["levelfield", *arguments]
     os.chdir(folder)
-    code: object = None
     try:
         with (
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             limited(LONGEST_SECONDS),
         ):
-            cli.main()
-    except SystemExit as end:
-        code = end.code
+            code = cli.main()
     finally:
         os.chdir(before)
         sys.argv = usual
     said = [each.buffer.getvalue().decode("utf-8", "replace") for each in (out, err)]
-    done = Done(code if isinstance(code, int) else -1, *said)
+    return held(Done(code, *said), arguments)
+
+
+def held(done: Done, arguments: Sequence[str], *, chatty: bool = False) -> Done:
+    """``done``, in which everything holds that holds for every end of every command.
+
+    ``chatty``: it tells of its progress, so that an error is not all that it says.
+    """
     shown = f"{arguments}: {done.code}\n{done.stderr[-3000:]}"
     assert done.code in DOCUMENTED, shown
     assert "Traceback" not in done.stdout + done.stderr, shown
     assert "mistake of levelfield's own" not in done.stderr, shown
     lines = done.stderr.splitlines()
-    assert len(lines) <= MOST_LINES, shown
     assert all(len(line) <= LONGEST_LINE for line in lines), shown
+    if chatty:
+        assert sum(line.startswith("levelfield: ") for line in lines) <= 1, shown
+    else:
+        assert len(lines) <= MOST_LINES, shown
     return done

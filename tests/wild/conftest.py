@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from harness.spec.events import Manifest
 from harness.store.micro import MicroWriter, micro_path
 from harness.store.runs import read_run
 from tests.report.micros import micro_of
+
+from .processes import HEALTHY as HEALTHY_RUN
+from .processes import QUICK, RUN, House, nothing_left
 
 STORED = Path(__file__).parent / "stored"
 """A real run, of two contenders that train in a moment."""
@@ -76,6 +80,48 @@ def stored(tree: Stored) -> Iterator[Stored]:
     remove(tree.victim)
 
 
+def campaign(number: int) -> list[pytest.MarkDecorator]:
+    """The first case of each kind runs with all other tests, so that these means keep working."""
+    return [] if number == 0 else [pytest.mark.campaign]
+
+
+def cases(count: int) -> list[object]:
+    """The numbers of so many cases."""
+    return [pytest.param(number, marks=campaign(number)) for number in range(count)]
+
+
 def drawn(name: str, number: int) -> random.Random:
     """The chance of one case: the same for the same name, number and seed."""
     return random.Random(f"{SEED}-{name}-{number}")
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with all that a run needs, made once; the environment of ``quick`` among it."""
+    house = House(tmp_path_factory.mktemp("houses") / "first")
+    assert house.run("env", "sync", *QUICK[:4]).code == 0
+    assert house.run(*RUN).code == 3, "quick does not compute what it should"
+    assert house.left_files() == []
+    return house.cache / "levelfield"
+
+
+@pytest.fixture
+def house(furnished: Path, tmp_path: Path) -> Iterator[House]:
+    """One with all in its cache, and a healthy run."""
+    with nothing_left():
+        made = House(tmp_path / "house", furnished / "environments")
+        for name in ("oracle", "datasets"):
+            shutil.copytree(furnished / name, made.cache / "levelfield" / name)
+        make_run(made.runs / HEALTHY_RUN)
+        yield made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many kills there were, and in which phases: which ones, time decides with the seed."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    kills = Counter(
+        what for each in reports for name, what in each.user_properties if name == "kill"
+    )
+    if kills:
+        listed = ", ".join(f"{what} {times}" for what, times in sorted(kills.items()))
+        terminalreporter.write_line(f"{kills.total()} kills: {listed}")

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from .commands import levelfield
-from .conftest import HEALTHY, VICTIM, Stored, drawn, remove
+from .conftest import HEALTHY, VICTIM, Stored, campaign, drawn, remove
 from .mutations import damaged_bytes, damaged_json, damaged_lines, no_file
-
-pytestmark = pytest.mark.campaign
 
 CELL = "lenet-sgd+dataset=fashion-mnist-20k+epochs=1/saboteur"
 FILES = ("run.json", "trials.jsonl", "micro.json", "micro/quick.json")
@@ -40,7 +38,9 @@ def damage(draw: random.Random, kind: str, path: Path) -> None:
         no_file(draw, path)
 
 
-@pytest.mark.parametrize(("kind", "name", "number"), CASES)
+@pytest.mark.parametrize(
+    ("kind", "name", "number"), [pytest.param(*case, marks=campaign(case[-1])) for case in CASES]
+)
 def test_a_damaged_run_is_named_and_the_others_are_read(
     stored: Stored, kind: str, name: str, number: int
 ) -> None:

@@ -16,10 +16,8 @@ from tests.analysis.golden import stored_run
 from tests.commands.stored import store
 
 from .commands import levelfield
-from .conftest import drawn, remove
+from .conftest import cases, drawn, remove
 from .mutations import damaged_bytes, damaged_json, no_file
-
-pytestmark = pytest.mark.campaign
 
 KINDS = ("json", "json", "json", "bytes", "no file")
 TOML_VALUES = (
@@ -64,7 +62,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", cases(40))
 def test_a_damaged_baseline_is_named_or_held_against(measured: Path, number: int) -> None:
     draw = drawn("baseline", number)
     path = measured / "damaged.json"
@@ -77,7 +75,7 @@ def test_a_damaged_baseline_is_named_or_held_against(measured: Path, number: int
         assert path.name in done.stderr
 
 
-@pytest.mark.parametrize("number", range(15))
+@pytest.mark.parametrize("number", cases(15))
 def test_a_damaged_headline_is_passed_over(measured: Path, number: int) -> None:
     draw = drawn("headline", number)
     path = measured / "reports" / "other" / "headline.json"
@@ -89,7 +87,7 @@ def test_a_damaged_headline_is_passed_over(measured: Path, number: int) -> None:
     assert "now/index.html" in listed
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", cases(40))
 def test_settings_that_are_none_are_one_line(measured: Path, number: int) -> None:
     draw = drawn("settings", number)
     name = draw.choice(("alpha", "slowdown", "blind_to", "accuracy", "blocks", "seeds", "cells"))
@@ -110,7 +108,7 @@ def test_settings_that_are_none_are_one_line(measured: Path, number: int) -> Non
         assert "pyproject.toml" in done.stderr
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", cases(60))
 def test_an_implementation_that_is_none_is_one_line(tmp_path: Path, number: int) -> None:
     draw = drawn("implementation", number)
     folder = tmp_path / "own" / "mine"
