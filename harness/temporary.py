@@ -28,13 +28,21 @@ def place() -> Path:
     return paths.user_cache() / "temporary"
 
 
+LONGEST_FOR_SOCKETS = 108 - len("/worker-12345678/files/pymp-12345678/listener-12345678") - 1
+"""Of a path that holds folders of workers: the name of a Unix socket has 108 bytes (unix(7)), and
+Python's multiprocessing puts one there."""
+
+
 @contextlib.contextmanager
-def temporary_folder(what: str) -> Iterator[Path]:
+def temporary_folder(what: str, *, for_sockets: bool = False) -> Iterator[Path]:
     """An empty folder, named after ``what`` it is for; it is gone afterwards.
 
-    What killed processes left of theirs is gone before.
+    What killed processes left of theirs is gone before. ``for_sockets``: its path is short enough
+    for sockets in it.
     """
     parent = place()
+    if for_sockets and len(os.fsencode(parent)) > LONGEST_FOR_SOCKETS:
+        parent = Path("/tmp") / f"levelfield-{os.getuid()}"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if parent.stat().st_uid != os.getuid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_what_a_kill_leaves_goes_and_what_is_used_stays(variables):
         assert (used / "large").exists()
     working.communicate("")
     assert list(place().iterdir()) == []
+
+
+def test_sockets_in_it_have_names_that_are_short_enough(tmp_path, monkeypatch):
+    deep = tmp_path / ("d" * 100)
+    monkeypatch.setenv("TMPDIR", str(deep))
+    with temporary_folder("worker") as usual, temporary_folder("worker", for_sockets=True) as short:
+        assert deep in usual.parents and deep not in short.parents
+        name = short / "pymp-12345678" / "listener-12345678"
+        name.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(name))
+    assert not short.exists()
 
 
 def test_a_place_that_can_not_be_written_is_no_trouble(tmp_path, monkeypatch):

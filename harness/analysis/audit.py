@@ -16,13 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.dropout import dropout_verdict
-from harness.analysis.loaders import loader_results
-from harness.analysis.parity import FACTOR, ROUNDINGS, ParityResult, granted_at_most, parity_results
+from harness.analysis.parity import FACTOR, ROUNDINGS, ParityResult, granted_at_most
 from harness.analysis.trials import Trial
 from harness.datasets.order import examples_in
 from harness.spec.cells import Cell
-from harness.spec.events import Audit, AuditCheck, CheckName, DropoutCheck, Run, Window
+from harness.spec.events import Audit, AuditCheck, CheckName, Window
 
 AUDITED_HITS = 5
 """Hits of a window that may differ beside what rounding does: near ties of two logits."""
@@ -124,36 +122,6 @@ def audit_trial(
     alone = sum(_steps(window) not in known for window in unheld)
     unmade = tuple(_unmade(windows, alone, conditions))
     return Findings(tuple(checks), max(map(_last_step, held), default=0), unmade)
-
-
-def held_results(run: Run) -> tuple[ParityResult, ...]:
-    """Every time that a cell was held against what it has to compute: all proofs, all audits."""
-    return (
-        *parity_results(run),
-        *loader_results(run),
-        *dropout_results(run),
-        *audit_results(run),
-    )
-
-
-def dropout_results(run: Run) -> tuple[ParityResult, ...]:
-    """One result for each cell whose dropout was held against the oracle's."""
-    verdicts = (dropout_verdict(e) for e in run.events if isinstance(e, DropoutCheck))
-    return tuple(
-        ParityResult(
-            cell=verdict.cell,
-            passed=verdict.passed,
-            failures=verdict.failures,
-            worst_at_step_1=None,
-            worst_at_steps_2_to_10=None,
-        )
-        for verdict in verdicts
-    )
-
-
-def audit_results(run: Run) -> tuple[ParityResult, ...]:
-    """One result for each audited trial: whether all of its checks held, and which did not."""
-    return tuple(audit_verdict(event) for event in run.events if isinstance(event, Audit))
 
 
 def audit_verdict(audit: Audit) -> ParityResult:

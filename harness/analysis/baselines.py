@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.audit import held_results
 from harness.analysis.builds import environments_of
 from harness.analysis.comparability import obstacles
 from harness.analysis.controlled import ControlledRate, controlled_rates
 from harness.analysis.curves import Curve, curves_by_cell
+from harness.analysis.held import held_results
 from harness.analysis.judgement import REASONS
 from harness.analysis.outcomes import Parity
 from harness.analysis.protocol import LEAST_BLOCKS

@@ -24,10 +24,10 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from harness.analysis.audit import held_results
 from harness.analysis.comparability import obstacles
 from harness.analysis.curves import Curve, curves_by_cell
 from harness.analysis.estimates import Floats
+from harness.analysis.held import held_results
 from harness.analysis.judgement import Interval
 from harness.analysis.protocol import holm
 from harness.analysis.reproduction import TAKEN_OFF

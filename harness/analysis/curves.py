@@ -9,8 +9,8 @@ from itertools import accumulate, combinations
 import msgspec
 import numpy as np
 
-from harness.analysis.audit import held_results
 from harness.analysis.comparability import obstacles
+from harness.analysis.held import held_results
 from harness.analysis.trials import Trial, finished_blocks
 from harness.spec.events import Evaluation, Run, Window
 from harness.spec.recipes import Published, Recipe

@@ -45,6 +45,9 @@ class Sample(NamedTuple):
     cpu_seconds: Floats
     waiting_seconds: Floats
     waiting_cpu_seconds: Floats
+    children_cpu_seconds: Floats
+    idle_seconds: Floats
+    """NaN where the kernel did not show it, too."""
 
     def column(self, contender: Contender) -> int:
         """Where ``contender`` stands on the second axis."""
@@ -110,7 +113,7 @@ def sample(group: Group, blocks: Sequence[Block]) -> Sample:
     )
     numbers = sorted({window.round for trial in trials for window in trial.windows})
     places = {number: place for place, number in enumerate(numbers)}
-    values = np.full((5, len(own), len(contenders), len(numbers)), np.nan)
+    values = np.full((7, len(own), len(contenders), len(numbers)), np.nan)
     for row, block in enumerate(own):
         for trial in block.trials:
             contender = Contender(trial.started.cell, trial.started.twin)
@@ -126,6 +129,8 @@ def sample(group: Group, blocks: Sequence[Block]) -> Sample:
                     window.cpu_seconds,
                     window.waiting_seconds,
                     window.waiting_cpu_seconds,
+                    window.children_cpu_seconds,
+                    np.nan if window.idle_seconds is None else window.idle_seconds,
                 )
     return Sample(group.name, tuple(contenders), tuple(block.block for block in own), *values)
 

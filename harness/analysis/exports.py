@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.audit import held_results
 from harness.analysis.curves import curves_by_cell
+from harness.analysis.held import held_results
 from harness.analysis.judgement import LeftOut, Rate
 from harness.analysis.trials import Trial, finished_blocks
 from harness.analysis.verdicts import judge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Literal
 
@@ -10,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.estimates import Contender, Sample, log_rates, stall_factor
+from harness.analysis.foreign import (
+    FOREIGN_LIMIT,
+    LEAST_SECONDS,
+    taken_by_block,
+    taken_cpus,
+    wanted_cpus,
+)
 from harness.analysis.judgement import BlockFlag, ContenderFlag, Rate
 from harness.analysis.trials import Block
 from harness.spec.cells import Cell
@@ -38,10 +45,12 @@ draws more power for the same work gets lower clocks, and that is part of its sp
 https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
 """
 
-WindowRule = Literal["steal", "control", "threads", "disk", "throttled"]
+WindowRule = Literal["steal", "foreign", "control", "threads", "disk", "throttled"]
 
 WINDOW_RULES: dict[WindowRule, str] = {
     "steal": f"the hypervisor gave more than {STEAL_LIMIT * 100:.0f} % of the CPUs' time to others",
+    "foreign": "others, the hypervisor's among them, took more than "
+    f"{FOREIGN_LIMIT * 100:.0f} % of a CPU from its threads",
     "control": f"the control kernel was more than {CONTROL_LIMIT * 100:.0f} % off the run's median",
     "threads": f"CPU time ÷ wall time was more than {THREADS_LIMIT * 100:.0f} % above the threads "
     "that were set",
@@ -52,14 +61,13 @@ WINDOW_RULES: dict[WindowRule, str] = {
 
 
 def rules_applied(blocks: Sequence[Block]) -> tuple[WindowRule, ...]:
-    """The rules that could flag a window of ``blocks``: that of the GPU only where one was read."""
-    on_gpu = any(
-        window.gpu is not None
-        for block in blocks
-        for trial in block.trials
-        for window in trial.windows
-    )
-    return tuple(rule for rule in WINDOW_RULES if rule != "throttled" or on_gpu)
+    """The rules that could flag a window of ``blocks``: some only where their reading was had."""
+    windows = [window for block in blocks for trial in block.trials for window in trial.windows]
+    unread = {
+        "throttled": all(window.gpu is None for window in windows),
+        "foreign": all(window.idle_seconds is None for window in windows),
+    }
+    return tuple(rule for rule in WINDOW_RULES if not unread.get(rule))
 
 
 def window_flags(
@@ -67,6 +75,7 @@ def window_flags(
 ) -> dict[tuple[int, int], tuple[WindowRule, ...]]:
     """(Trial, round) → the rules that flag that window; windows at rest are left out."""
     threads = {cell.id: cell.threads + cell.loader_workers for cell in cells}
+    wanted = wanted_cpus(cells, cores)
     windows = [window for block in blocks for trial in block.trials for window in trial.windows]
     usual = median(window.control_seconds for window in windows) if windows else 0.0
     found = {}
@@ -76,6 +85,7 @@ def window_flags(
             for window in trial.windows:
                 rules: dict[WindowRule, bool] = {
                     "steal": window.steal_seconds > STEAL_LIMIT * cores * window.wall_seconds,
+                    "foreign": _is_disturbed(window, wanted.get(trial.started.cell)),
                     "control": abs(window.control_seconds - usual) > CONTROL_LIMIT * usual,
                     "threads": window.cpu_seconds > allowed * window.wall_seconds,
                     "disk": window.major_faults > 0,
@@ -85,6 +95,12 @@ def window_flags(
                 if broken:
                     found[window.trial, window.round] = broken
     return found
+
+
+def _is_disturbed(window: Window, wanted: float | None) -> bool:
+    if wanted is None or window.wall_seconds < LEAST_SECONDS:
+        return False
+    return (taken_cpus(window, wanted) or 0.0) > FOREIGN_LIMIT
 
 
 def is_throttled(window: Window) -> bool:
@@ -121,6 +137,18 @@ def block_flags(blocks: Sequence[Block], cores: int) -> Iterator[BlockFlag]:
             yield BlockFlag(
                 group=block.group, block=block.block, kind="control", value=off, limit=CONTROL_LIMIT
             )
+
+
+def foreign_flags(samples: Sequence[Sample], wanted: Mapping[str, float]) -> Iterator[BlockFlag]:
+    """Blocks in which others took more than a tenth of a CPU from the threads of a contender."""
+    for of in samples:
+        taken = np.array([taken_by_block(of, each, wanted) for each in of.contenders])
+        for block, values in zip(of.blocks, taken.T, strict=True):
+            worst = max((float(each) for each in values if not np.isnan(each)), default=0.0)
+            if worst > FOREIGN_LIMIT:
+                yield BlockFlag(
+                    group=of.group, block=block, kind="foreign", value=worst, limit=FOREIGN_LIMIT
+                )
 
 
 def contender_flags(

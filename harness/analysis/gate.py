@@ -29,9 +29,9 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from harness.analysis.audit import held_results
 from harness.analysis.convergence import LEAST_SEEDS, Convergence, Paired, convergences
 from harness.analysis.estimates import Contender, Floats, log_ratios, sample
+from harness.analysis.held import held_results
 from harness.analysis.judgement import Interval, Judgement
 from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
 from harness.analysis.protocol import LEAST_BLOCKS, holm

@@ -24,6 +24,7 @@ Reason = Literal[
     "no_noise_floor",
     "too_few_blocks",
     "look_not_reached",
+    "foreign_load",
 ]
 
 REASONS: dict[Reason, str] = {
@@ -40,6 +41,8 @@ REASONS: dict[Reason, str] = {
     "no_noise_floor": "the reference did not run twice, so the noise is unknown",
     "too_few_blocks": "a verdict needs at least 5 blocks with both contenders",
     "look_not_reached": "the run ended before its first planned look",
+    "foreign_load": "others took so much CPU time from the threads that this alone may have made "
+    "or hidden a difference",
 }
 """Reason → what it means, as a clause."""
 
@@ -104,6 +107,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The one cell of the two that stalls now and then, where exactly one does."""
     times_faster_by_block: tuple[float, ...] = ()
     """In the order of finishing, only blocks with both contenders."""
+    taken_cpus: float | None = None
+    """CPUs that others took, in the blocks above, from the threads of the one that lost more; at
+    most 1. Nothing where it is not known, as on a GPU."""
     confounders: tuple[str, ...] = ()
     """What else differs between two environments of one framework, as clauses: the difference may
     come from there."""
@@ -159,11 +165,13 @@ class BlockFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     group: str
     block: int
-    kind: Literal["steal", "control"]
+    kind: Literal["steal", "control", "foreign"]
     """``steal``: the hypervisor gave CPU time to others. ``control``: the fixed matrix product
-    took another time than in the rest of the run."""
+    took another time than in the rest of the run. ``foreign``: others, the hypervisor's among
+    them, took CPUs from the threads of a contender."""
     value: float
-    """``steal``: share of all CPUs' time. ``control``: the block's median ÷ the run's, minus 1."""
+    """``steal``: share of all CPUs' time. ``control``: the block's median ÷ the run's, minus 1.
+    ``foreign``: CPUs, of the contender that lost most."""
     limit: float
     """``value`` lies beyond it, on either side."""
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.parity import ParityResult
-from harness.spec.events import LoaderCheck, Run
-
-
-def loader_results(run: Run) -> tuple[ParityResult, ...]:
-    """One result for each cell whose loader was looked at."""
-    return tuple(loader_verdict(event) for event in run.events if isinstance(event, LoaderCheck))
+from harness.spec.events import LoaderCheck
 
 
 def loader_verdict(check: LoaderCheck) -> ParityResult:

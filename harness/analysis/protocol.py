@@ -15,7 +15,8 @@
 4. *Verdict*, in this order: A/A failed: everything is inconclusive. Parity or hashes fail: not
    comparable, and not even a ratio is given. The interval of confidence 1 − 2α lies within
    [1 ÷ 1.03, 1.03], which is two one-sided tests (Schuirmann, 1987) at α: equivalent, even where
-   p is small. Holm-adjusted p below α: faster or slower. Else: inconclusive.
+   p is small. Holm-adjusted p below α: faster or slower. Else: inconclusive. So is whatever the
+   load of other programs alone could have made or hidden (``foreign``).
 5. *Noise floor*: the reference against its second copy, outside the family, since it is a check of
    the instrument and no claim. As one failure condemns the whole run, Holm is applied over the
    A/As of the run's groups. Failed at any look is failed: it is not forgotten at the next.
@@ -150,12 +151,18 @@ def deciding(found: Sequence[Finding]) -> Finding | None:
 
 
 def conclusion(
-    pair: Pair, final: Finding | None, looks: Sequence[Look], *, aa: bool | None
+    pair: Pair,
+    final: Finding | None,
+    looks: Sequence[Look],
+    *,
+    aa: bool | None,
+    overloaded: bool = False,
 ) -> tuple[Status, Word | None, Reason]:
     """Point 4, and what is said where it does not apply.
 
     ``final``: the deciding finding, of looks with A/A. ``aa``: whether A/A passed in the whole
-    run; nothing where there is none in this group.
+    run; nothing where there is none in this group. ``overloaded``: whether the load of others could
+    have made what ``final`` says.
     """
     measured = not np.isnan(pair.logs).all()
     if aa is False and measured:
@@ -166,6 +173,8 @@ def conclusion(
         return "not_measured", None, "not_measured"
     if final is None:
         return "indicative", None, _lack(pair, looks[0], aa=aa)
+    if overloaded:
+        return "judged", "inconclusive", "foreign_load"
     reasons: dict[Word, Reason] = {"equivalent": "equivalence", "inconclusive": "not_settled"}
     return "judged", final.word, reasons.get(final.word, "difference")
 

@@ -17,8 +17,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.analysis.audit import held_results
 from harness.analysis.estimates import Contender, Estimate, Sample, estimate, log_ratios, sample
+from harness.analysis.held import held_results
 from harness.analysis.judgement import Interval
 from harness.analysis.parity import relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS

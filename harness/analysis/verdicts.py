@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.analysis.audit import held_results
 from harness.analysis.builds import confounders, environments_of
 from harness.analysis.comparability import Obstacle, Obstacles, obstacles
 from harness.analysis.estimates import (
@@ -22,7 +22,9 @@ from harness.analysis.estimates import (
     rates,
     sample,
 )
-from harness.analysis.flags import block_flags, contender_flags, stalling
+from harness.analysis.flags import block_flags, contender_flags, foreign_flags, stalling
+from harness.analysis.foreign import ForeignLoad, may_decide, wanted_cpus
+from harness.analysis.held import held_results
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
 from harness.analysis.protocol import (
     Finding,
@@ -56,6 +58,7 @@ class _Circumstances(NamedTuple):
     """Cell → why it failed last."""
     environments: Mapping[str, Environment]
     """Cell → its environment."""
+    foreign: ForeignLoad
 
     @property
     def aa_failed(self) -> bool:
@@ -77,6 +80,10 @@ def judge(run: Run) -> Judgement:
         obstacles(manifest.cells, parity, (*short, *finished_blocks(run, long=True))),
         {event.cell: event.reason for event in run.events if isinstance(event, Failure)},
         environments_of(manifest.cells, manifest.environments),
+        ForeignLoad(
+            {cell.id: cell for cell in manifest.cells},
+            wanted_cpus(manifest.cells, manifest.machine.cores),
+        ),
     )
     pairs = [
         _pair(of, Contender(cell), Contender(against), around.obstacles.between(cell, against))
@@ -94,7 +101,10 @@ def judge(run: Run) -> Judgement:
         rates=measured,
         parity=parity,
         looks=looks,
-        block_flags=tuple(block_flags(short, manifest.machine.cores)),
+        block_flags=(
+            *block_flags(short, manifest.machine.cores),
+            *foreign_flags(samples, around.foreign.wanted),
+        ),
         contender_flags=tuple(contender_flags(samples, measured, manifest.cells)),
     )
 
@@ -179,7 +189,14 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
         final = deciding([each for each in found if floor and each.look.blocks in floor.looks])
         # A failure anywhere condemns the whole run; a group without A/A lacks it all the same.
         aa = False if around.aa_failed else True if floor else None
-        status, word, reason = conclusion(pair, final, around.looks, aa=aa)
+        both = pair.contender, pair.against
+        taken = around.foreign.taken(pair.sample, both, _rows(pair, final))
+        overloaded = (
+            final is not None
+            and may_decide(taken, final.word, final.estimate, final.look)
+            and not around.foreign.hits_alike(*both)
+        )
+        status, word, reason = conclusion(pair, final, around.looks, aa=aa, overloaded=overloaded)
         verdict = Verdict(
             group=pair.sample.group,
             cell=pair.contender.cell,
@@ -190,6 +207,7 @@ def _verdicts(pairs: Sequence[Pair], around: _Circumstances) -> tuple[Verdict, .
             detail=_detail(pair, reason, around),
             noise_floor=floor.record.interval if floor else None,
             confounders=_confounders(pair, around.environments),
+            taken_cpus=taken,
         )
         if not pair.obstacle and status != "not_measured":
             verdict = _with_numbers(verdict, pair, final, around.looks[0], len(family))
@@ -205,6 +223,13 @@ def _confounders(pair: Pair, environments: Mapping[str, Environment]) -> tuple[s
     return confounders(one, other)
 
 
+def _rows(pair: Pair, final: Finding | None) -> NDArray[np.bool_]:
+    """Mask of the blocks with both, up to the look that made the verdict."""
+    rows = ~np.isnan(pair.logs)
+    rows[final.look.blocks if final else len(rows) :] = False
+    return rows
+
+
 def _detail(pair: Pair, reason: Reason, around: _Circumstances) -> str:
     if pair.obstacle and reason == pair.obstacle.reason:
         return pair.obstacle.detail
@@ -218,13 +243,11 @@ def _with_numbers(
     verdict: Verdict, pair: Pair, final: Finding | None, first: Look, family: int
 ) -> Verdict:
     """``verdict`` with the numbers of the look that made it, or else of all finished blocks."""
-    blocks = slice(final.look.blocks if final else None)
     shown = final.estimate if final else estimate(pair.logs)
     if shown is None:
         return verdict
     look = final.look if final else first
-    rows = np.zeros(len(pair.logs), dtype=bool)
-    rows[blocks] = ~np.isnan(pair.logs[blocks])
+    rows = _rows(pair, final)
     totals = [
         rate_by_total_time(pair.sample, each, rows) for each in (pair.contender, pair.against)
     ]
@@ -242,7 +265,7 @@ def _with_numbers(
         ),
         times_faster_by_total_time=totals[0] / totals[1],
         stalling=stalling(pair.sample, pair.contender, pair.against, rows),
-        times_faster_by_block=by_block(pair.logs[blocks]),
+        times_faster_by_block=by_block(pair.logs[rows]),
     )
 
 

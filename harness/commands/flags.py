@@ -33,6 +33,9 @@ Out = Annotated[Path, typer.Option("--out", help="Folder that gets results/ and 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+LONGEST_SECONDS = 366 * 24 * 3600.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Flags:
     """What was given on the command line, one field for each option."""
@@ -70,6 +73,14 @@ class Flags:
     ] = None
     budget: Annotated[
         str | None, typer.Option("--budget", help="Such as 10m: blocks fixed from the first one.")
+    ] = None
+    timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--timeout",
+            help="Such as 2h: how long a silent worker is waited for. Without it, this follows "
+            "from the work.",
+        ),
     ] = None
     no_aa: Annotated[bool, typer.Option("--no-aa", help="No second copy of the reference.")] = False
     reference: Annotated[
@@ -113,7 +124,8 @@ class Flags:
             seed=self.seed,
             epochs=self.epochs,
             blocks=self.blocks,
-            budget_seconds=_seconds(self.budget) if self.budget else None,
+            budget_seconds=_seconds("--budget", self.budget),
+            timeout_seconds=_seconds("--timeout", self.timeout),
             aa=False if self.no_aa else None,
             reference=self.reference,
             impl_dirs=tuple(self.impl_dir or ()),
@@ -166,8 +178,13 @@ def _words(
     return tuple(dict.fromkeys(given or default))
 
 
-def _seconds(text: str) -> float:
+def _seconds(flag: str, text: str | None) -> float | None:
+    if text is None:
+        return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if match is None:
-        raise UsageError(f"--budget is {text!r}, expected a time such as 90s, 10m or 1h: give one")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise UsageError(
+            f"{flag} is {text!r}, expected a time such as 90s, 10m or 1h, a year at most: give one"
+        )
+    return seconds

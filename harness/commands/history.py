@@ -10,10 +10,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.analysis.audit import audit_verdict
 from harness.analysis.controlled import controlled_rates
+from harness.analysis.held import held_result
 from harness.analysis.history import LEAST_RUNS, HistoryPoint, Level, RunRate, levels_of, neighbours
-from harness.analysis.parity import parity_verdict
 from harness.analysis.protocol import plans_short_blocks
 from harness.console import Console
 from harness.errors import RecordError, UsageError
@@ -30,7 +29,6 @@ from harness.report.history import (
 )
 from harness.report.history_chart import FORMATS, history_picture, picture_name
 from harness.spec.cells import Cell
-from harness.spec.events import Audit, Parity
 from harness.store.runs import read_manifest, run_folders
 from harness.store.speeds import read_speed_events
 
@@ -234,11 +232,7 @@ def _rates(console: Console, own: Sequence[_Found], problems: list[str]) -> Iter
             console.warn(f"Left out: {error}")
             continue
         rates = controlled_rates(events)
-        held = [
-            parity_verdict(event) if isinstance(event, Parity) else audit_verdict(event)
-            for event in events
-            if isinstance(event, Parity | Audit)
-        ]
+        held = [result for result in map(held_result, events) if result is not None]
         for cell in each.cells:
             passed = [result.passed for result in held if result.cell == cell.id]
             if cell.id in rates:

@@ -8,13 +8,14 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.parity import (
+    ROUNDINGS,
     SHAKEN_TIMES,
     WINDOW_END,
     Observation,
@@ -41,12 +42,21 @@ from harness.worker.wire import Prove
 from impls.adapter import Adam, Setup, Sgd
 from impls.definition import Model
 
-ROUNDED_MODES = ("float32-one-by-one", "float32")
-"""Modes of the oracle that show what rounding does to it."""
-SHAKEN_MODES = ("shaken-1", "shaken-2")
-"""Those that show what more than rounding would; see ``rounding_envelope``."""
-FINELY_ROUNDED_MODE = "shaken-float64"
-"""Shows what rounding in float64 does to it."""
+T = TypeVar("T")
+
+
+class Versions(NamedTuple, Generic[T]):
+    """What stands for the oracle where it rounds otherwise; see ``rounding_envelope``."""
+
+    rounded: Sequence[T] = ()
+    """As far off as rounding may be."""
+    shaken: Sequence[T] = ()
+    """Further."""
+
+
+FLOAT32_MODES = Versions(("float32-one-by-one", "float32"), ("shaken-1", "shaken-2"))
+"""Modes of the oracle."""
+FLOAT64_MODES = Versions(("one-by-one",), ("shaken-float64",))
 KEPT_BYTES = 64 * 2**20
 """Larger answers are kept for one run alone: they are weights by tens of millions."""
 
@@ -133,12 +143,15 @@ class Oracle:
         )
         model = oracle.job.setup.model
         how = rounded_modes(model, plan)
-        modes = [oracle.job.setup.mode, *how.rounded, *how.shaken, *how.finely_shaken]
+        exact = oracle.job.setup.mode
+        modes = [exact, *itertools.chain(*how.float32, *how.float64)]
         with ThreadPoolExecutor(max_workers=max(1, min(len(modes), os.cpu_count() or 1))) as pool:
-            exact, *others = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
-        rounded, rest = others[: len(how.rounded)], others[len(how.rounded) :]
-        shaken, finely = rest[: len(how.shaken)], rest[len(how.shaken) :]
-        return trajectory_of(exact, rounded, shaken, finely, plan, oracle.job.setup.batch_size)
+            answers = pool.map(lambda mode: self._proof(oracle, mode, command), modes)
+            proofs = dict(zip(modes, answers, strict=True))
+        float32, float64 = (
+            Versions(*([proofs[mode] for mode in same] for same in precision)) for precision in how
+        )
+        return trajectory_of(proofs[exact], float32, float64, plan, oracle.job.setup.batch_size)
 
     def _proof(self, oracle: Contender, mode: str, command: Prove) -> Proof:
         """What the oracle's ``mode`` computes, from a worker of its own."""
@@ -154,10 +167,9 @@ class Oracle:
 class RoundedModes(NamedTuple):
     """Modes of the oracle that show what rounding does to it; see ``rounding_envelope``."""
 
-    rounded: tuple[str, ...]
-    shaken: tuple[str, ...]
-    finely_shaken: tuple[str, ...]
-    """Likewise by roundings of float64; of models of which float32 may not prove enough."""
+    float32: Versions[str]
+    float64: Versions[str]
+    """None, of models of which float32 proves enough."""
 
 
 def rounded_modes(model: Model, plan: ProofPlan) -> RoundedModes:
@@ -165,15 +177,16 @@ def rounded_modes(model: Model, plan: ProofPlan) -> RoundedModes:
     dear = plan.steps + plan.window_steps < PROOF_STEPS
     normalized = model.weight_shapes().keys() != model.parameter_shapes().keys()
     # What amplifies rounding: depth, and dividing by what may be small.
-    finely = (FINELY_ROUNDED_MODE,) * (dear or normalized)
-    return RoundedModes(ROUNDED_MODES[:1] if dear else ROUNDED_MODES, SHAKEN_MODES, finely)
+    float64: Versions[str] = FLOAT64_MODES if dear or normalized else Versions()
+    if dear:
+        return RoundedModes(Versions(FLOAT32_MODES.rounded[:1], FLOAT32_MODES.shaken), float64)
+    return RoundedModes(FLOAT32_MODES, float64)
 
 
 def trajectory_of(
     exact: Proof,
-    rounded: Sequence[Proof],
-    shaken: Sequence[Proof],
-    finely_shaken: Sequence[Proof],
+    float32: Versions[Proof],
+    float64: Versions[Proof],
     plan: ProofPlan,
     batch_size: int,
 ) -> Trajectory:
@@ -181,24 +194,27 @@ def trajectory_of(
 
     Args:
         exact: The oracle's own.
-        rounded: Those that show what rounding in float32 does to it.
-        shaken: Those that show what more than that does.
-        finely_shaken: Likewise by roundings of float64.
+        float32: Those that show what rounding in float32 does to it.
+        float64: Likewise in float64.
         plan: Their steps.
         batch_size: Examples of each step.
 
     Raises:
         WorkerError: the oracle itself came upon something that is not a finite number.
     """
-    for proof in (exact, *rounded, *shaken, *finely_shaken):
+    for proof in (exact, *itertools.chain(*float32, *float64)):
         if any(loss is None for loss in proof.losses):
             raise WorkerError("proof", "the oracle's own loss is not a finite number")
     expected = observation_of_steps(exact, plan, batch_size)
-    versions, shaken_versions, finer_versions = (
-        [observation_of_steps(proof, plan, batch_size) for proof in proofs]
-        for proofs in (rounded, shaken, finely_shaken)
-    )
-    both = [*((proof, 1.0) for proof in rounded), *((proof, SHAKEN_TIMES) for proof in shaken)]
+
+    def envelope(versions: Versions[Proof], roundings: float) -> dict[Quantity, float]:
+        seen = ([observation_of_steps(one, plan, batch_size) for one in same] for same in versions)
+        return rounding_envelope(expected, *seen, roundings=roundings)
+
+    both = [
+        *((proof, 1.0) for proof in float32.rounded),
+        *((proof, SHAKEN_TIMES) for proof in float32.shaken),
+    ]
     last = exact.last or exact.end
     empty = Observation(np.empty(0), {}, np.empty(0), ())
     of_last = [
@@ -207,8 +223,8 @@ def trajectory_of(
     ]
     return Trajectory(
         observation=expected,
-        envelope=rounding_envelope(expected, versions, shaken_versions),
-        finer_envelope=rounding_envelope(expected, (), finer_versions, roundings=0.0),
+        envelope=envelope(float32, ROUNDINGS),
+        finer_envelope=envelope(float64, 0.0),
         losses=np.array(exact.losses, np.float64),
         correct=np.array(exact.correct, np.int64),
         rounded_losses=_moved(exact.losses, [(proof.losses, times) for proof, times in both]),
@@ -286,6 +302,8 @@ def _key(
         setup.batch_size,
         formulas_that_matter(setup),
         tuple(plan),
+        rounded_modes(setup.model, plan),
+        SHAKEN_TIMES,
         further_steps,
         data_hash,
         weights,

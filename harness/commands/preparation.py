@@ -63,16 +63,17 @@ from harness.execution.planning import (
     without_input,
 )
 from harness.execution.process import BOOTSTRAP, bootstrap_in
-from harness.execution.schedule import LEAD_IN_STEPS
+from harness.execution.proof import PROOF_STEPS
+from harness.execution.schedule import LEAD_IN_STEPS, POINTS_PER_EPOCH
+from harness.execution.timeouts import of_job as timeouts_of_job
 from harness.spec.cells import Cell
 from harness.spec.events import Group, Manifest, Plan
 from harness.spec.gates import GateTerms
 from harness.spec.implementations import Float64, Implementation
-from harness.spec.recipes import held_by_float32
+from harness.spec.recipes import oracle_optimizer
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.worker.wire import Job
-from impls.adapter import Sgd
 
 INPUTS = "inputs"
 """Folder in a run's folder: what its workers read. It is not kept once the run has ended."""
@@ -138,6 +139,7 @@ def plan_run(
         LevelfieldError: something that was asked for does not exist or can't be made.
     """
     device = selection.device or suite.device
+    threads = _threads(selection)
     machine = inspect_machine()
     if pairs is None:
         choices = chosen_implementations(suite, selection, catalogue.implementations)
@@ -157,7 +159,6 @@ def plan_run(
     expected = cells_before_installation(choices, recipes, modes, selection, device)
     groups = groups_of(expected, None, paired=pairs is not None)
     check_device_free(catalogue, _alive(groups, expected, together), aa=aa and together)
-    threads = selection.threads or default_threads()
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
     loader = selection.inputs != ("resident",)
@@ -203,6 +204,7 @@ def plan_run(
             seed=selection.seed,
             seeds=tuple(range(selection.seed, selection.seed + suite.seeds)),
             budget_seconds=selection.budget_seconds,
+            timeout_seconds=selection.timeout_seconds,
         ),
         datasets=tuple(
             msgspec.structs.replace(one.used(), place=without_home(one.place))
@@ -280,6 +282,13 @@ def prepare_workers(
     contenders, oracles, float64 = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
+        timeouts = timeouts_of_job(
+            job,
+            _steps_of_an_answer(manifest.plan, inputs.train_examples(cell), job),
+            inputs.train_examples(cell),
+            inputs.test_examples(cell),
+            manifest.plan.timeout_seconds,
+        )
         implementation = catalogue.implementation(cell.framework, cell.variant)
         environment = environments[cell.framework, cell.version, cell.variant]
         contenders[cell.id] = Contender(
@@ -291,8 +300,11 @@ def prepare_workers(
             ),
             bootstrap=bootstrap_of(implementation),
             script=implementation.script,
+            timeouts=timeouts,
         )
-        oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)
+        oracles[cell.id] = oracle_contender(catalogue, cell, job, oracle)._replace(
+            timeouts=timeouts
+        )
         float64[cell.id] = implementation.float64
     oracle_code = code_digest(catalogue.oracle)
     return Prepared(contenders, oracles, oracle_code, float64, inputs)
@@ -330,18 +342,41 @@ def _in_words(value: object) -> str:
     return "none" if value is None else f"{value}"
 
 
+def _threads(selection: Selection) -> int:
+    """Of each worker.
+
+    Raises:
+        UsageError: there are not so many CPUs: threads would wait for each other, and a thousand
+            for the machine.
+    """
+    most = default_threads()
+    if selection.threads is not None and selection.threads > most:
+        raise UsageError(
+            f"--threads is {selection.threads}, expected at most {most}, the CPUs that this "
+            "process may use: name fewer"
+        )
+    return selection.threads or most
+
+
+def _steps_of_an_answer(plan: Plan, train_examples: int, job: Job) -> int:
+    """The most that a worker, or the oracle, takes before it says something."""
+    window = plan.lead_in_steps + max(
+        [plan.window_steps, *(group.window_steps or 0 for group in plan.groups)]
+    )
+    epoch = train_examples // job.setup.batch_size
+    proof = PROOF_STEPS + window * plan.rounds
+    return max(proof, -(-epoch // POINTS_PER_EPOCH) if plan.long_trials else 0)
+
+
 def oracle_contender(
     catalogue: Catalogue, cell: Cell, job: Job, environment: SyncedEnvironment
 ) -> Contender:
     """The oracle on the recipe of ``cell``, on the CPU, by the formulas of its implementation."""
     oracle = catalogue.oracle
     held = catalogue.implementation(cell.framework, cell.variant)
-    optimizer = job.setup.optimizer
     setup = msgspec.structs.replace(
         job.setup,
-        # Frameworks hand a rate on in float32, whatever they compute in. Adam's constants stay:
-        # that 1 − β₂ is off in float32, and its correction isn't, is what rounding does there.
-        optimizer=held_by_float32(optimizer) if isinstance(optimizer, Sgd) else optimizer,
+        optimizer=oracle_optimizer(job.setup.optimizer),
         mode=oracle.default_mode,
         device="cpu",
         adam_formula=held.adam_formula,

@@ -30,6 +30,7 @@ from harness.spec.events import (
     Manifest,
     Parity,
     Skip,
+    TrialFinished,
     TrialStarted,
     Window,
 )
@@ -60,6 +61,7 @@ class RunProgress:
         self._standings = Standings(self._cast)
         self._group: Group | None = None
         self._number = 0
+        self._refused: set[str] = set()
         self._title = ""
 
     def verifying(self, cell: Cell) -> None:
@@ -106,6 +108,8 @@ class RunProgress:
             case TrialStarted():
                 self._trials[event.trial] = event
                 self._standings.start(event)
+            case TrialFinished():
+                self._settings(event)
             case Window():
                 rate = event.examples / event.wall_seconds
                 self._rates.setdefault(event.trial, []).append(rate)
@@ -151,6 +155,14 @@ class RunProgress:
             self._console.say(f"verified {event.cell}: its dropout is the oracle's")
         for failure in verdict.failures:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
+
+    def _settings(self, event: TrialFinished) -> None:
+        """What took no effect is said once, of the worker that saw it first."""
+        refused = {name: instead for name, instead in event.effects.items() if instead}
+        for name in refused.keys() - self._refused:
+            first = self._cells[self._trials[event.trial].cell].contender
+            self._console.warn(f"{name} took no effect in {first}: {refused[name]}")
+        self._refused |= refused.keys()
 
     def _audit(self, event: Audit) -> None:
         for failure in audit_verdict(event).failures:

@@ -8,15 +8,15 @@ from typing import TypeVar
 
 import msgspec
 
-from harness.analysis.audit import held_results
 from harness.analysis.convergence import Convergence, convergences
+from harness.analysis.held import held_results
 from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.judgement import Judgement
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
 from harness.analysis.reproduction import Reproduction, reproductions
+from harness.analysis.studies import exit_code as exit_code_of
 from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
-from harness.commands.run import exit_code as exit_code_of
 from harness.console import Console
 from harness.report.files import (
     comparison_name,

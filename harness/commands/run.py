@@ -8,14 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from harness.analysis.audit import held_results
+from harness.analysis.studies import Study, exit_code, study_of
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
-from harness.commands import suites
 from harness.commands.catalogue import Catalogue
 from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_workers
 from harness.commands.progress import RunProgress
@@ -40,9 +38,6 @@ from harness.spec.gates import GateTerms
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run
-
-Study = Literal["run", "gate", "tax"]
-"""What a run is measured and judged as: any command but ``gate`` and ``tax`` makes a ``run``."""
 
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""
@@ -115,11 +110,7 @@ def check_study(manifest: Manifest, expected: Study) -> None:
     Raises:
         UsageError: it is another; that names the command that goes on with it.
     """
-    study: Study = "run"
-    if manifest.gate is not None:
-        study = "gate"
-    elif manifest.plan.suite == suites.TAX:
-        study = "tax"
+    study = study_of(manifest)
     if study != expected:
         command = manifest.command[1] if study == "run" and len(manifest.command) > 1 else study
         raise UsageError(
@@ -293,10 +284,3 @@ class RunSession:
             for cell in group.cells
             if failures[cell] < CHANCES and cell not in unproven
         ]
-
-
-def exit_code(run: Run) -> int:
-    """3 if any proof or audit failed, 2 if a cell could not be verified or measured, else 0."""
-    if not all(result.passed for result in held_results(run)):
-        return 3
-    return 2 if any(isinstance(event, Failure) for event in run.events) else 0

@@ -24,7 +24,7 @@ from harness.analysis.sensitivity import (
 from harness.commands.catalogue import Catalogue
 from harness.commands.inputs import DatasetProgress, find_datasets
 from harness.commands.mistakes import Mistake, mistakes_of
-from harness.commands.oracle import rounded_modes
+from harness.commands.oracle import Versions, rounded_modes
 from harness.commands.suites import REPRODUCED
 from harness.console import Console
 from harness.datasets.arrays import Arrays, load_arrays
@@ -33,7 +33,7 @@ from harness.datasets.resized import resized_dataset
 from harness.datasets.weights import initial_weights
 from harness.execution.planning import named
 from harness.execution.proof import ProofPlan, proof_plan
-from harness.spec.recipes import Recipe, held_by_float32
+from harness.spec.recipes import Recipe, oracle_optimizer
 from harness.worker.loop import batches
 from impls.adapter import Metrics, Setup
 from impls.reference.adapter import ReferenceAdapter
@@ -124,7 +124,7 @@ def sensitivity_of(
     model, oracle = catalogue.models[recipe.model], catalogue.oracle
     setup = Setup(
         model=model,
-        optimizer=held_by_float32(recipe.optimizer),
+        optimizer=oracle_optimizer(recipe.optimizer),
         batch_size=recipe.batch_size,
         mode=oracle.default_mode,
         device="cpu",
@@ -167,16 +167,15 @@ def expectation(setup: Setup, start: Start, exactness: Exactness) -> Expected:
     """What a proof of ``setup`` from ``start`` is held against."""
     *_, oracle = stages(ReferenceAdapter(setup), start)
 
-    def seen(modes: Sequence[str]) -> list[Observation]:
-        setups = [msgspec.structs.replace(setup, mode=mode) for mode in modes]
-        return [list(stages(ReferenceAdapter(one), start))[-1] for one in setups]
+    def seen(versions: Versions[str]) -> Iterator[list[Observation]]:
+        for modes in versions:
+            setups = [msgspec.structs.replace(setup, mode=mode) for mode in modes]
+            yield [list(stages(ReferenceAdapter(one), start))[-1] for one in setups]
 
     modes = rounded_modes(setup.model, start.plan)
-    envelope = rounding_envelope(oracle, seen(modes.rounded), seen(modes.shaken))
+    envelope = rounding_envelope(oracle, *seen(modes.float32))
     finer = (
-        rounding_envelope(oracle, (), seen(modes.finely_shaken), roundings=0.0)
-        if is_blunt(envelope)
-        else {}
+        rounding_envelope(oracle, *seen(modes.float64), roundings=0.0) if is_blunt(envelope) else {}
     )
     return Expected(oracle, envelope, finer, exactness, start.plan.window_steps)
 

@@ -21,7 +21,7 @@ from harness.environments.machine import default_threads
 from harness.environments.variables import worker_environment
 from harness.errors import WorkplaceError
 from harness.execution.planning import Choice
-from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.execution.process import WorkerError, WorkerProcess
 from harness.temporary import temporary_folder
 from harness.worker.wire import Describe, Described, Job, Ready
 from impls.adapter import LayerLine, Setup, Sgd
@@ -151,11 +151,10 @@ def _described(
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = Timeouts()
-    with WorkerProcess(python, variables, log, timeouts=timeouts) as process:
+    with WorkerProcess(python, variables, log) as process:
         process.greet()
-        process.ask(job, Ready, "import", timeouts.ready)
-        described = process.ask(Describe(), Described, "description", timeouts.answer)
+        process.ask(job, Ready, "import")
+        described = process.ask(Describe(), Described, "description")
         process.finish()
     return described.layers
 

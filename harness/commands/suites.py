@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from harness.commands.catalogue import Catalogue
-from harness.spec.suites import Suite
+from harness.spec.suites import TAX, Suite
 
 USUAL = "cpu"
 """The suite whose frameworks and recipes hold where nobody says others."""
@@ -15,7 +15,6 @@ ALL_MODELS = "zoo"
 """The suite that has every model."""
 REPRODUCED = ("lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64")
 """What ``reproduce`` trains where no recipe is named: those whose curves others have shown."""
-TAX = "tax"
 TAX_WINDOW_EXAMPLES = 5120
 """20 steps of 256, 160 steps of 32."""
 

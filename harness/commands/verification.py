@@ -106,6 +106,7 @@ class Verification:
                 and cell.mode in float64.modes
             ):
                 proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
+                expected = self._trajectory(cell, float64=True)
                 exactness = _exactness(float64)
                 self._record(self._parity(cell, proof, expected, plan, exactness=exactness))
             if cell.loads and not contender.script:
@@ -158,7 +159,7 @@ class Verification:
                     prove_command(contender, plan), weights=start.weights, order=start.order
                 )
                 proof = ask_proof(process, _model(contender), command)
-                expected = self._trajectory(cell, seed)
+                expected = self._trajectory(cell, seed, float64=exactness is not None)
                 yield (
                     seed,
                     self._parity(cell, proof, expected, plan, exactness=exactness, seed=seed),
@@ -313,18 +314,23 @@ class Verification:
             contender, self._draws[cell.recipe.label], self._log(cell, "dropout"), settled
         )
 
-    def _trajectory(self, cell: Cell, seed: int | None = None) -> Trajectory:
+    def _trajectory(
+        self, cell: Cell, seed: int | None = None, *, float64: bool = False
+    ) -> Trajectory:
         """What the oracle computes for the proof of ``cell``, and as far as its trials go.
 
-        ``seed``: where it begins; without it, where the run does.
+        ``seed``: where it begins; without it, where the run does. ``float64``: with the constants
+        that a cell gets in float64.
 
         Raises:
             WorkerError: the oracle failed.
         """
         seed = self._manifest.plan.seed if seed is None else seed
-        plan = self._plan(cell)
+        plan, oracle = self._plan(cell), self._prepared.oracle(cell.id, seed)
         steps = self._followed_steps(cell) if self._is_timed(cell) else 0
-        return self._asked(cell, self._prepared.oracle(cell.id, seed), plan, steps)
+        if float64:
+            oracle = _with_setup(oracle, optimizer=held_by_float32(cell.recipe.optimizer))
+        return self._asked(cell, oracle, plan, steps)
 
     def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
         """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
@@ -448,11 +454,12 @@ def _observed(proof: Proof) -> Observation:
 
 def _in_float64(contender: Contender) -> Contender:
     """The same model code, computed in float64."""
-    setup = msgspec.structs.replace(
-        contender.job.setup,
-        optimizer=held_by_float32(contender.cell.recipe.optimizer),
-        precision="float64",
-    )
+    optimizer = held_by_float32(contender.cell.recipe.optimizer)
+    return _with_setup(contender, optimizer=optimizer, precision="float64")
+
+
+def _with_setup(contender: Contender, **changes: Any) -> Contender:
+    setup = msgspec.structs.replace(contender.job.setup, **changes)
     return contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
 
 

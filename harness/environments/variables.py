@@ -119,7 +119,7 @@ def worker_environment(
             chosen[variable.name] = variable.value.format(threads=threads, home=home, gpus=gpus)
         elif variable.name in base:
             chosen[variable.name] = base[variable.name]
-    return {**chosen, **filled_in(implementation.environment_on(device), threads)}
+    return {**chosen, **filled_in(implementation.environment_on(device), threads, home)}
 
 
 def visible_gpu(device: str, base: Mapping[str, str] = os.environ) -> str:

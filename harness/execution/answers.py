@@ -28,6 +28,7 @@ MOST_EXAMPLES_PER_SECOND = 1e9
 LEAST_LOSS = -1e-3
 """Of an example, in nats: a cross-entropy is not negative, its rounding can be."""
 MOST_DEVICE_LETTERS = 200
+MOST_SETTING_LETTERS = 1_000
 MOST_VALUE_BYTES = 16
 """Of a floating-point number, in whatever precision."""
 HEADER_BYTES = 2**16
@@ -167,6 +168,9 @@ def _of_readiness(answer: Ready) -> str | None:
         text = getattr(answer, name)
         if len(text) > MOST_DEVICE_LETTERS or not text.isprintable():
             return f"{name} is {clause(text)}, expected the name of a device"
+    for text in (*answer.threads, *answer.effects, *answer.effects.values()):
+        if len(text) > MOST_SETTING_LETTERS or not text.isprintable():
+            return f"it says {clause(text)}, expected the name of a setting, or what was seen of it"
     return _hashed(Hashes(data=answer.data_hash, weights=answer.weights_hash, order=""))
 
 

@@ -53,11 +53,11 @@ class Contender(NamedTuple):
     """What the worker's interpreter runs; another revision has its own."""
     script: str = ""
     """A program that trains by itself, in place of the implementation's adapter."""
+    timeouts: Timeouts = Timeouts()
+    """Of its worker."""
 
 
-def started_worker(
-    contender: Contender, log: Path, timeouts: Timeouts | None = None
-) -> WorkerProcess:
+def started_worker(contender: Contender, log: Path) -> WorkerProcess:
     """A new process that computes ``contender``; what it prints goes to ``log``.
 
     Raises:
@@ -73,7 +73,7 @@ def started_worker(
             script=contender.script,
             job=contender.job,
             stoppable=stoppable,
-            timeouts=timeouts,
+            timeouts=contender.timeouts,
         )
     return WorkerProcess(
         contender.python,
@@ -81,7 +81,7 @@ def started_worker(
         log,
         bootstrap=contender.bootstrap,
         stoppable=stoppable,
-        timeouts=timeouts,
+        timeouts=contender.timeouts,
     )
 
 
@@ -154,7 +154,6 @@ class Block:
         logs: Path,
         record: Record,
         trial_numbers: itertools.count[int],
-        timeouts: Timeouts | None = None,
         open_gpu: OpenGpu = open_gpu,
         prove: Prove | None = None,
         audit: Callable[[BlockFinished], None] | None = None,
@@ -168,7 +167,6 @@ class Block:
             logs: Folder for what workers print.
             record: Takes each event as it happens.
             trial_numbers: Where the next trial's number comes from.
-            timeouts: After which a silent worker is taken for hung.
             open_gpu: Finds the GPU's readings.
             prove: Called with each warm worker before its first window.
             audit: Called with what will be recorded once all trials have ended.
@@ -182,7 +180,6 @@ class Block:
         self._logs = logs
         self._record = record
         self._numbers = trial_numbers
-        self._timeouts = timeouts or Timeouts()
         self._open_gpu = open_gpu
         self._gpu: GpuReader | None = None
         self._trials: list[Trial] = []
@@ -236,7 +233,7 @@ class Block:
         )
         try:
             log = self._logs / f"trial-{number:04d}.log"
-            process = started_worker(contender, log, self._timeouts)
+            process = started_worker(contender, log)
         except WorkerError as error:
             self._record(self._failure(number, contender, error))
             return
@@ -248,7 +245,7 @@ class Block:
     def _warm(self, trial: Trial) -> None:
         trial.phases["spawn"] = trial.process.greet()
         job = msgspec.structs.replace(trial.contender.job, whole_epochs=self._plan.long)
-        ready = trial.process.ask(job, Ready, "import", self._timeouts.ready)
+        ready = trial.process.ask(job, Ready, "import")
         require_device(trial.contender.cell, ready)
         trial.ready = ready
         trial.phases.update(ready.phases)
@@ -293,7 +290,7 @@ class Block:
         waiting_seconds, waiting_cpu_seconds = self._wake(trial)
         gpu = self._gpu.start() if self._gpu else None
         before, asked_at = trial.process.cpu_seconds(), time.perf_counter()
-        trained = trial.process.ask(window, Trained, "training", self._timeouts.answer)
+        trained = trial.process.ask(window, Trained, "training")
         answer_seconds, after = time.perf_counter() - asked_at, trial.process.cpu_seconds()
         reading = self._gpu.since(gpu) if self._gpu and gpu else None
         self._rest(trial)
@@ -321,7 +318,7 @@ class Block:
         self._wake(trial)
         # Which batch is counted again can't be known beforehand.
         question = Evaluate(sample=secrets.randbelow(SAMPLES))
-        evaluated = trial.process.ask(question, Evaluated, "evaluation", self._timeouts.answer)
+        evaluated = trial.process.ask(question, Evaluated, "evaluation")
         self._rest(trial)
         trial.phases["evaluation"] += evaluated.seconds
         self._record(
@@ -353,6 +350,7 @@ class Block:
                 device=ready.device,
                 result_device=ready.result_device,
                 threads=ready.threads,
+                effects=ready.effects,
             )
         )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
-from harness.execution.process import Timeouts, WorkerProcess
+from harness.execution.process import WorkerProcess
 from harness.spec.events import DropoutCheck
 from harness.worker.wire import Draw, Drawn, Ready
 from impls.adapter import Sgd
@@ -42,7 +42,6 @@ def check_dropout(
     oracle: Contender,
     log: Path,
     settled: Settled = lambda _: False,
-    timeouts: Timeouts | None = None,
 ) -> DropoutCheck:
     """What the cell's masks and the oracle's do to the loss of one batch, from fresh workers.
 
@@ -51,19 +50,18 @@ def check_dropout(
     Raises:
         WorkerError: a worker failed.
     """
-    return dropout_check(contender, oracle_draws(oracle, log, timeouts), log, settled, timeouts)
+    return dropout_check(contender, oracle_draws(oracle, log), log, settled)
 
 
-def oracle_draws(oracle: Contender, log: Path, timeouts: Timeouts | None = None) -> Drawn:
+def oracle_draws(oracle: Contender, log: Path) -> Drawn:
     """The oracle's side: the same for all cells of its recipe, seed and data.
 
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = timeouts or Timeouts()
     command = Draw(copies=COPIES, draws=ORACLE_DRAWS, at_once=True)
-    with _worker(oracle, log, timeouts) as process:
-        drawn = process.ask(command, Drawn, "dropout", timeouts.answer)
+    with _worker(oracle, log) as process:
+        drawn = process.ask(command, Drawn, "dropout")
         process.finish()
         return drawn
 
@@ -73,14 +71,12 @@ def dropout_check(
     expected: Drawn,
     log: Path,
     settled: Settled = lambda _: False,
-    timeouts: Timeouts | None = None,
 ) -> DropoutCheck:
     """As ``check_dropout``, with what the oracle gave already.
 
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = timeouts or Timeouts()
     command = Draw(copies=COPIES, draws=DRAWS_AT_A_TIME)
     check = DropoutCheck(
         at=time.time(),
@@ -91,9 +87,9 @@ def dropout_check(
         inference_losses=(),
         oracle_inference_loss=expected.inference_losses[0],
     )
-    with _worker(contender, log, timeouts) as process:
+    with _worker(contender, log) as process:
         for _ in range(DRAWS // DRAWS_AT_A_TIME):
-            drawn = process.ask(command, Drawn, "dropout", timeouts.answer)
+            drawn = process.ask(command, Drawn, "dropout")
             check = msgspec.structs.replace(
                 check,
                 losses=(*check.losses, *drawn.losses),
@@ -106,7 +102,7 @@ def dropout_check(
 
 
 @contextmanager
-def _worker(contender: Contender, log: Path, timeouts: Timeouts) -> Iterator[WorkerProcess]:
+def _worker(contender: Contender, log: Path) -> Iterator[WorkerProcess]:
     """A fresh worker whose training steps change nothing: it holds the common initial weights."""
     setup = msgspec.structs.replace(
         contender.job.setup,
@@ -116,7 +112,7 @@ def _worker(contender: Contender, log: Path, timeouts: Timeouts) -> Iterator[Wor
         dropout=True,
     )
     job = msgspec.structs.replace(contender.job, setup=setup, warm_up_steps=0, loader=None)
-    with started_worker(contender._replace(job=job), log, timeouts) as process:
+    with started_worker(contender._replace(job=job), log) as process:
         process.greet()
-        require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
+        require_device(contender.cell, process.ask(job, Ready, "import"))
         yield process

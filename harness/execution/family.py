@@ -52,7 +52,7 @@ class Family:
     _workers: ClassVar[set[int]] = set()
     """Children of this process that are no orphans."""
     _claimed: ClassVar[set[tuple[int, float]]] = set()
-    """Number and time of birth of orphans that have ended and were counted."""
+    """Number and time of birth of those that have ended and were counted."""
 
     def __init__(self, pid: int, mark: str) -> None:
         """``mark``: the value of ``MARK`` in the worker's environment, its own alone."""
@@ -60,7 +60,7 @@ class Family:
         self._mark = f"{MARK}={mark}".encode()
         self._gone_seconds = 0.0
         self._last: dict[int, float] = {}
-        self._orphans: list[int] = []
+        self._left: list[int] = []
         self._workers.add(pid)
 
     def cpu_seconds(self) -> CpuSeconds:
@@ -68,7 +68,7 @@ class Family:
         now = {pid: cpu_clock(pid) for pid in self.descendants()}
         # What has ended since the last look had used at least what it had used by then.
         gone = {pid: seconds for pid, seconds in self._last.items() if pid not in now}
-        for pid, seconds in self._ended_orphans().items():
+        for pid, seconds in self._ended().items():
             gone[pid] = max(seconds, gone.get(pid, 0.0))  # counted in ticks
         self._gone_seconds += sum(gone.values())
         self._last = now
@@ -77,23 +77,23 @@ class Family:
             max(self._gone_seconds, self._waited_for()) + sum(now.values()),
         )
 
-    def _ended_orphans(self) -> dict[int, float]:
-        """Processes that nobody but this one will wait for → all CPU seconds that they have used.
+    def _ended(self) -> dict[int, float]:
+        """Processes that nobody has waited for yet → all CPU seconds that they have used.
 
-        Whose they were is not to be seen any more: they are charged to the worker that is looked
+        Whose an orphan was is not to be seen any more: it is charged to the worker that is looked
         at, as no other one runs meanwhile.
         """
         found = {}
-        for process in psutil.Process().children():
+        for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 known = process.pid, process.create_time()
-                if process.pid in self._workers or known in self._claimed:
+                if process.status() != psutil.STATUS_ZOMBIE or known in self._claimed:
                     continue
-                if process.status() == psutil.STATUS_ZOMBIE:
-                    times = process.cpu_times()
+                orphaned = process.ppid() == os.getpid() and process.pid not in self._workers
+                if orphaned or any(parent.pid == self._pid for parent in process.parents()):
                     self._claimed.add(known)
-                    self._orphans.append(process.pid)
-                    found[process.pid] = sum(times[:4])
+                    self._left.append(process.pid)
+                    found[process.pid] = sum(process.cpu_times()[:4])
         return found
 
     def descendants(self) -> list[int]:
@@ -120,7 +120,8 @@ class Family:
                     os.waitpid(pid, 0)
             if not living:
                 break
-        for pid in self._orphans:
+        self._ended()
+        for pid in self._left:
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         self._workers.discard(self._pid)

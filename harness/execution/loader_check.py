@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.execution.answers import proof_arrays
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
-from harness.execution.process import Timeouts, WorkerError
+from harness.execution.process import WorkerError
 from harness.temporary import temporary_folder
 from harness.worker.wire import Load, Loaded, Ready
 
@@ -30,25 +30,24 @@ class SeenLoader(NamedTuple):
     """Weights after the same batches, staged on the device."""
 
 
-def look_at_loader(contender: Contender, log: Path, timeouts: Timeouts | None = None) -> SeenLoader:
+def look_at_loader(contender: Contender, log: Path) -> SeenLoader:
     """An epoch of the cell's loader was seen in a fresh worker.
 
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = timeouts or Timeouts()
     setup = msgspec.structs.replace(contender.job.setup, dropout=False)
     job = msgspec.structs.replace(contender.job, setup=setup)
     shapes = job.setup.model.weight_shapes()
     with (
         temporary_folder("loader") as folder,
-        started_worker(contender._replace(job=job), log, timeouts) as process,
+        started_worker(contender._replace(job=job), log) as process,
     ):
         process.greet()
-        require_device(contender.cell, process.ask(job, Ready, "import", timeouts.ready))
+        require_device(contender.cell, process.ask(job, Ready, "import"))
         output = folder / "weights.npz"
         command = Load(steps=STEPS, output=str(output))
-        loaded = process.ask(command, Loaded, "loader", timeouts.answer)
+        loaded = process.ask(command, Loaded, "loader")
         try:
             arrays = proof_arrays(
                 output,

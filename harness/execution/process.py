@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -26,6 +27,7 @@ from harness.execution.logs import (
 from harness.execution.timeouts import Patience
 from harness.execution.timeouts import Timeouts as Timeouts
 from harness.files import UnreadableFile, decoding
+from harness.temporary import temporary_folder
 from harness.worker.wire import (
     Command,
     Failed,
@@ -81,6 +83,9 @@ class WorkerProcess:
         self._stoppable = stoppable
         self._buffer = b""
         self._mark = uuid4().hex
+        self._scratch = ExitStack()
+        """Of what the worker and its children write without being asked, and a kill leaves."""
+        scratch = self._scratch.enter_context(temporary_folder("worker", for_sockets=True))
         adopt_orphans()
         self._began = time.perf_counter()
         commands, self._commands = os.pipe()
@@ -91,7 +96,7 @@ class WorkerProcess:
                 self._process = subprocess.Popen(
                     # Not symlink-resolved: the path is what makes it the environment's interpreter.
                     [str(python), "-I", str(bootstrap), str(commands), str(messages), *script],
-                    env={**variables, MARK: self._mark},
+                    env={**variables, MARK: self._mark, "TMPDIR": str(scratch)},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -101,6 +106,7 @@ class WorkerProcess:
         except OSError as error:
             os.close(self._commands)
             os.close(self._messages)
+            self._scratch.close()
             raise WorkerError("spawn", f"{python} can't be started: {error.strerror}") from None
         finally:
             os.close(commands)
@@ -124,18 +130,18 @@ class WorkerProcess:
         self.receive(Hello, self.timeouts.hello)
         return time.perf_counter() - self._began
 
-    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+    def ask(self, command: Command, answer: type[M], phase: str) -> M:
         """The worker's answer to ``command``.
 
         Raises:
-            WorkerError: it failed, died, fell silent for ``seconds``, or said something else.
+            WorkerError: it failed, died, fell silent for too long, or said something else.
         """
         self.phase = phase
         try:
             os.write(self._commands, encode(command))
         except BrokenPipeError:
             raise self._death() from None
-        return self.receive(answer, seconds)
+        return self.receive(answer, self.timeouts.after(command))
 
     def receive(self, expected: type[M], seconds: float) -> M:
         """The next message, which is of the type ``expected``.
@@ -189,7 +195,7 @@ class WorkerProcess:
         Raises:
             WorkerError: as ``ask``, or it did not end with status 0.
         """
-        report = self.ask(Finish(weights=weights), Finished, "end", self.timeouts.end)
+        report = self.ask(Finish(weights=weights), Finished, "end")
         try:
             status = self._process.wait(self.timeouts.end)
         except subprocess.TimeoutExpired:
@@ -204,6 +210,7 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self.left_behind += self._family.end()
+        self._scratch.close()
         for descriptor in (self._commands, self._messages):
             if descriptor >= 0:
                 os.close(descriptor)

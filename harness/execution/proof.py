@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.execution.answers import proof_arrays
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
-from harness.execution.process import Timeouts, WorkerError, WorkerProcess
+from harness.execution.process import WorkerError, WorkerProcess
 from harness.spec.events import Hashes
 from harness.temporary import temporary_folder
 from harness.worker.wire import Job, Prove, Proved, Ready, Sums, Train, Trained
@@ -88,34 +88,28 @@ def proof_job(contender: Contender) -> Job:
     return msgspec.structs.replace(contender.job, setup=setup, loader=None)
 
 
-def take_proof(
-    contender: Contender, plan: ProofPlan, log: Path, timeouts: Timeouts | None = None
-) -> Proof:
+def take_proof(contender: Contender, plan: ProofPlan, log: Path) -> Proof:
     """The proof of one cell, from a fresh worker.
 
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = timeouts or Timeouts()
     if contender.script:
-        return _proof_of_script(contender, plan, log, timeouts)
-    with proving_worker(contender, log, timeouts) as process:
+        return _proof_of_script(contender, plan, log)
+    with proving_worker(contender, log) as process:
         return ask_proof(process, contender.job.setup.model, prove_command(contender, plan))
 
 
 @contextmanager
-def proving_worker(
-    contender: Contender, log: Path, timeouts: Timeouts | None = None
-) -> Iterator[WorkerProcess]:
+def proving_worker(contender: Contender, log: Path) -> Iterator[WorkerProcess]:
     """A warm worker of ``contender`` to ask for proofs; afterwards it has come to its end.
 
     Raises:
         WorkerError: the worker failed.
     """
-    timeouts = timeouts or Timeouts()
-    with started_worker(contender, log, timeouts) as process:
+    with started_worker(contender, log) as process:
         process.greet()
-        ready = process.ask(proof_job(contender), Ready, "import", timeouts.ready)
+        ready = process.ask(proof_job(contender), Ready, "import")
         require_device(contender.cell, ready)
         yield process
         process.finish()
@@ -141,7 +135,7 @@ def ask_proof(process: WorkerProcess, model: Model, command: Prove) -> Proof:
     with temporary_folder("proof") as folder:
         output = folder / "proof.npz"
         command = msgspec.structs.replace(command, output=str(output))
-        proved = process.ask(command, Proved, "proof", process.timeouts.answer)
+        proved = process.ask(command, Proved, "proof")
         try:
             arrays = proof_arrays(
                 output, _shapes(model, command, older=proved.window is None and not command.singly)
@@ -190,16 +184,16 @@ def _shapes(model: Model, command: Prove, *, older: bool) -> dict[str, tuple[int
     }
 
 
-def _proof_of_script(contender: Contender, plan: ProofPlan, log: Path, timeouts: Timeouts) -> Proof:
+def _proof_of_script(contender: Contender, plan: ProofPlan, log: Path) -> Proof:
     """The losses of windows of one step, then of one window; with the weights and the order that it
     was given, they are what forward passes, gradients and updates amount to."""
-    with started_worker(contender, log, timeouts) as process:
-        ready = process.ask(contender.job, Ready, "import", timeouts.ready)
+    with started_worker(contender, log) as process:
+        ready = process.ask(contender.job, Ready, "import")
         require_device(contender.cell, ready)
         asked = [Train(lead_in=0, steps=1)] * plan.steps + [
             Train(lead_in=0, steps=plan.window_steps)
         ] * (plan.window_steps > 0)
-        trained = [process.ask(train, Trained, "proof", timeouts.answer) for train in asked]
+        trained = [process.ask(train, Trained, "proof") for train in asked]
         report = process.finish()
     nothing = np.empty(0)
     singles, windows = trained[: plan.steps], trained[plan.steps :]
@@ -235,7 +229,7 @@ def started_oracle(oracle: Contender, log: Path) -> WorkerProcess:
     try:
         process.greet()
         job = msgspec.structs.replace(proof_job(oracle), warm_up_steps=None)
-        process.ask(job, Ready, "import", process.timeouts.ready)
+        process.ask(job, Ready, "import")
     except BaseException:
         process.kill()
         raise

@@ -34,7 +34,7 @@ from harness.datasets.arrays import array_path, digest_of_folder, digest_of_weig
 from harness.datasets.order import OrderCursor, examples_in
 from harness.execution.process import Timeouts, WorkerError, WorkerProcess
 from harness.worker.loop import finite
-from harness.worker.readings import cpu_frequency_mhz, system_steal_seconds
+from harness.worker.readings import cpu_frequency_mhz, system_times
 from harness.worker.wire import (
     WARM_UP_STEPS,
     Command,
@@ -147,14 +147,15 @@ class ScriptProcess(WorkerProcess):
         """0: a script says nothing before its first window."""
         return 0.0
 
-    def ask(self, command: Command, answer: type[M], phase: str, seconds: float) -> M:
+    def ask(self, command: Command, answer: type[M], phase: str) -> M:
         """What a worker would answer to ``command``.
 
         Raises:
-            WorkerError: the script died, fell silent for ``seconds``, said something else, or was
+            WorkerError: the script died, fell silent for too long, said something else, or was
                 asked for what a script does not do.
         """
         self.phase = phase
+        seconds = self.timeouts.after(command)
         reply: Message
         if isinstance(command, Job):
             reply = self._ready(seconds)
@@ -189,7 +190,7 @@ class ScriptProcess(WorkerProcess):
         asked = self._from_order(command) if self._job.loader is None else self._loaded(command)
         first_step = self._steps
         self._steps += command.lead_in + command.steps
-        before, steal_seconds = self._counters(), system_steal_seconds()
+        before, steal_seconds = self._counters(), system_times().steal
         began = time.perf_counter()
         answer = self._window(asked.line, seconds)
         took_seconds = time.perf_counter() - began
@@ -211,7 +212,7 @@ class ScriptProcess(WorkerProcess):
             minor_faults=after.minor_faults - before.minor_faults,
             major_faults=after.major_faults - before.major_faults,
             involuntary_switches=after.involuntary_switches - before.involuntary_switches,
-            steal_seconds=system_steal_seconds() - steal_seconds,
+            steal_seconds=system_times().steal - steal_seconds,
             load=os.getloadavg()[0],
             frequency_mhz=cpu_frequency_mhz(),
         )

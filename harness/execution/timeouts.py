@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.worker.wire import Command, Finish, Job
 from impls import costs
 from impls.adapter import Optimizer
 from impls.definition import Model
@@ -37,6 +38,12 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     answer: float = LEAST_SECONDS
     """One window, evaluation or proof."""
     end: float = 30
+
+    def after(self, command: Command) -> float:
+        """Seconds within which ``command`` has to be answered."""
+        if isinstance(command, Job):
+            return self.ready
+        return self.end if isinstance(command, Finish) else self.answer
 
 
 class Work(NamedTuple):
@@ -65,6 +72,35 @@ def training(model: Model, optimizer: Optimizer, batch_size: int, steps: int) ->
 def evaluation(model: Model, examples: int) -> Work:
     """A forward pass of each of ``examples``."""
     return Work(costs.forward(model, examples).flops, 1, examples)
+
+
+def of_job(
+    job: Job,
+    steps: int,
+    train_examples: int,
+    test_examples: int,
+    asked_seconds: float | None = None,
+) -> Timeouts:
+    """Those of a worker that computes ``job``.
+
+    Args:
+        job: What is trained. The oracle has it too, whose steps are slower, and fewer.
+        steps: The most that one answer takes: of a proof, of a window, of an epoch's fifth.
+        train_examples: Of the set that a loader goes through.
+        test_examples: Of the set that is evaluated.
+        asked_seconds: See ``timeouts_of``.
+    """
+    setup = job.setup
+    model, optimizer, size = setup.model, setup.optimizer, setup.batch_size
+    looking_through = Work(0.0, 0, train_examples if job.loader is not None else 0)
+    return timeouts_of(
+        training(model, optimizer, size, 1 + (job.warm_up_steps or 0)),
+        training(model, optimizer, size, steps),
+        evaluation(model, test_examples),
+        looking_through,
+        threads=setup.threads,
+        asked_seconds=asked_seconds,
+    )
 
 
 def timeouts_of(

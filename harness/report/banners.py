@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.judgement import REASONS, Judgement, Reason
+from harness.analysis.settings import observed_settings
 from harness.analysis.trials import finished_blocks
 from harness.report.cast import Cast
 from harness.report.commands import resume_command
@@ -27,6 +28,8 @@ def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
         *_changed_recipes(run.manifest),
         *_unfinished(run, judgement),
         *_failures(run, cast),
+        *_settings_without_effect(run, cast),
+        *_foreign_load(judgement, cast),
         *_restless_blocks(judgement),
         *_odd_contenders(judgement, cast),
     )
@@ -161,9 +164,41 @@ def _failures(run: Run, cast: Cast) -> Iterator[Banner]:
         )
 
 
+def _settings_without_effect(run: Run, cast: Cast) -> Iterator[Banner]:
+    refused = [each for each in observed_settings(run.events) if each.refused_in]
+    if refused:
+        said = []
+        for each in refused:
+            seen = dict.fromkeys(each.refused_in.values())
+            said.append(f"{each.name} in {_names(each.refused_in, cast)} ({joined([*seen])})")
+        yield Banner(
+            tone="doubt",
+            title="Settings without effect",
+            text=f"Workers were given them, and were seen to go on without: {'; '.join(said)}.",
+        )
+
+
+def _foreign_load(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+    """One for all groups; the pairs themselves say what it did to them."""
+    blocks = [flag for flag in judgement.block_flags if flag.kind == "foreign"]
+    if blocks:
+        groups = dict.fromkeys(flag.group for flag in blocks)
+        where = joined([cast.title(cast.group(group)) for group in groups])
+        most = max(flag.value for flag in blocks)
+        yield Banner(
+            tone="doubt",
+            title="Others used the CPUs",
+            text=f"In {count(len(blocks), 'block')} of {where} other programs, or other guests of "
+            f"the host, took up to {most:.1f} CPUs from the threads of a contender. Taking turns "
+            "does not cancel that: threads that wait for each other lose more by it than threads "
+            "that don't. Where it was enough to decide a pair, that pair is left open.",
+        )
+
+
 def _restless_blocks(judgement: Judgement) -> Iterator[Banner]:
     steal = {(flag.group, flag.block) for flag in judgement.block_flags if flag.kind == "steal"}
-    control = {(flag.group, flag.block) for flag in judgement.block_flags} - steal
+    control = {(flag.group, flag.block) for flag in judgement.block_flags if flag.kind == "control"}
+    control -= steal
     causes = [
         f"in {count(len(steal), 'block')} the hypervisor gave CPU time to others" if steal else "",
         f"in {count(len(control), 'block')} a fixed matrix product took another time than usual"

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.curves import curves_by_cell
+from harness.analysis.foreign import FOREIGN_LIMIT
 from harness.analysis.judgement import (
     REASONS,
     GroupJudgement,
@@ -265,6 +266,9 @@ def _evidence(verdict: Verdict, cast: Cast) -> str:
             f"periodic stalls in {cast.name(verdict.stalling)}: by total time "
             f"{cast.name(verdict.cell)} is at {times(verdict.times_faster_by_total_time)}"
         )
+    if verdict.taken_cpus is not None and verdict.taken_cpus > FOREIGN_LIMIT:
+        much = "a CPU or more" if verdict.taken_cpus >= 1 else f"{verdict.taken_cpus:.2f} CPUs"
+        parts.append(f"others took {much} from the threads of one of them")
     if _detail(verdict):
         parts.append(_detail(verdict))
     return "; ".join(parts)

@@ -275,6 +275,9 @@ class Window(Event, tag="window", frozen=True, kw_only=True):
     """Times the kernel took the CPU from the worker within the window."""
     steal_seconds: Reading
     """CPU seconds that the hypervisor gave to others, over all CPUs, within the window."""
+    idle_seconds: Reading | None = None
+    """CPU seconds that were left over within the window, on all CPUs that the worker may use.
+    Nothing where the kernel does not show it, in records of earlier versions, and of scripts."""
     load: Reading
     """System load of the last minute, after the window."""
     frequency_mhz: Reading | None = None
@@ -372,6 +375,10 @@ class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
     most containers."""
     threads: dict[str, Count]
     """Thread settings that the worker's libraries report."""
+    effects: dict[str, str] = {}
+    """Setting that the worker was given (an environment variable, or one of glibc's in one) → what
+    was seen in its place; empty where it was seen to take effect. Those that can't be seen from
+    inside are left out; all of them in records of earlier versions, and of scripts."""
 
 
 class Failure(Event, tag="failure", frozen=True, kw_only=True):
@@ -471,6 +478,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seeds: tuple[Seed, ...] = ()
     """Of the long trials: one long block of each group for each, numbered from 0."""
     budget_seconds: Seconds | None = None
+    timeout_seconds: Seconds | None = None
+    """After which a silent worker is taken for hung, where the user has said so."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

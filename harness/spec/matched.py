@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 THREADS = "{threads}"
 """In the value of a variable: the number of threads of the cell."""
+HOME = "{home}"
+"""Likewise: the folder that is the home of all workers, where what compilers keep stays."""
 
 MATCHED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("threads", ("OMP_*", "GOMP_*", "KMP_*", "MKL_*", "OPENBLAS_*", "BLIS_*", "VECLIB_*")),
@@ -39,6 +42,9 @@ def refusal(variables: Mapping[str, str]) -> str:
     return ""
 
 
-def filled_in(variables: Mapping[str, str], threads: int) -> dict[str, str]:
-    """``variables`` with the number of threads where their values ask for it."""
-    return {name: value.replace(THREADS, str(threads)) for name, value in variables.items()}
+def filled_in(variables: Mapping[str, str], threads: int, home: Path) -> dict[str, str]:
+    """``variables`` with the number of threads, and the worker's home, where values ask for it."""
+    return {
+        name: value.replace(THREADS, str(threads)).replace(HOME, str(home))
+        for name, value in variables.items()
+    }

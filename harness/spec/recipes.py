@@ -11,7 +11,7 @@ import numpy as np
 from harness.files import table_of
 from harness.spec.bounds import Count, Loss, Positive, Share
 from harness.spec.tables import record
-from impls.adapter import Optimizer
+from impls.adapter import Optimizer, Sgd
 from impls.definition import Model
 
 Init = Literal["xavier", "fan-in-uniform"]
@@ -96,6 +96,15 @@ def read_models(path: Path) -> dict[str, Model]:
     """
     tables = msgspec.convert(table_of(path), dict[str, dict[str, Any]])
     return {name: record({"name": name, **table}, Model) for name, table in tables.items()}
+
+
+def oracle_optimizer(optimizer: Optimizer) -> Optimizer:
+    """What a cell in float32 is held against.
+
+    Frameworks hand a rate of SGD on in float32. Adam's constants stay: that 1 − β₂ is off in
+    float32, and its correction isn't, is what rounding does there.
+    """
+    return held_by_float32(optimizer) if isinstance(optimizer, Sgd) else optimizer
 
 
 def held_by_float32(optimizer: Optimizer) -> Optimizer:

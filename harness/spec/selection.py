@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.errors import UsageError
 from harness.spec.cells import Input, Settings
 
 
@@ -16,8 +17,17 @@ class FrameworkChoice(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> FrameworkChoice:
-        """The choice that ``NAME[@VERSION]`` stands for."""
-        name, _, version = text.partition("@")
+        """The choice that ``NAME[@VERSION]`` stands for.
+
+        Raises:
+            UsageError: one of the two is empty.
+        """
+        name, at, version = (part.strip() for part in text.partition("@"))
+        if not name or (at and not version):
+            raise UsageError(
+                f"-f is {text!r}, expected NAME or NAME@VERSION: say the "
+                + ("version behind the @, or leave it out" if name else "framework's name")
+            )
         return cls(name, version or None)
 
 
@@ -39,6 +49,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int | None = None
     blocks: int | None = None
     budget_seconds: float | None = None
+    timeout_seconds: float | None = None
     aa: bool | None = None
     reference: str | None = None
     impl_dirs: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import get_args
 import msgspec
 
 from harness.spec.bounds import Count, Seconds
-from harness.spec.events import AnyEvent, Audit, Header, Parity
+from harness.spec.events import AnyEvent, Audit, DropoutCheck, Header, LoaderCheck, Parity
 
 
 class SpeedTrialStarted(
@@ -57,9 +57,16 @@ class SpeedBlockFinished(
 
 
 SpeedEvent = (
-    SpeedWindow | SpeedTrialStarted | SpeedTrialFinished | SpeedBlockFinished | Parity | Audit
+    SpeedWindow
+    | SpeedTrialStarted
+    | SpeedTrialFinished
+    | SpeedBlockFinished
+    | Parity
+    | LoaderCheck
+    | DropoutCheck
+    | Audit
 )
-"""What tells of speed, and of what shows that it is worth comparing: proofs and audits."""
+"""What tells of speed, and of what shows that it is worth comparing: proofs, checks and audits."""
 
 
 def speed_decoder() -> msgspec.json.Decoder[object]:

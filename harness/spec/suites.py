@@ -11,6 +11,9 @@ from harness.files import table_of
 from harness.spec.bounds import Count, Positive
 from harness.spec.tables import record
 
+TAX = "tax"
+"""Name of the suite of adapters against loops written by hand."""
+
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """What a suite changes for one recipe."""

@@ -223,6 +223,7 @@ class TrainingLoop:
             "major_faults": after.major_faults - before.major_faults,
             "involuntary_switches": after.involuntary_switches - before.involuntary_switches,
             "steal_seconds": after.steal_seconds - before.steal_seconds,
+            "idle_seconds": _passed(before.idle_seconds, after.idle_seconds),
             "load": os.getloadavg()[0],
             "frequency_mhz": cpu_frequency_mhz(),
         }
@@ -290,6 +291,10 @@ class TrainingLoop:
     def _gathered(self, indices: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Canonical arrays of the training examples at ``indices`` (S, B)."""
         return batches(self._data.train_images, self._data.train_labels, indices)
+
+
+def _passed(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
 class Stopwatch:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,29 +20,55 @@ class Reading(NamedTuple):
     major_faults: int
     involuntary_switches: int
     steal_seconds: float
+    idle_seconds: float | None
+
+
+class SystemTimes(NamedTuple):
+    """CPU seconds since boot."""
+
+    steal: float
+    """Over all CPUs, that the hypervisor gave to others."""
+    idle: float | None
+    """Over the CPUs that this process may use, that nobody used; nothing where that is not shown,
+    as by kernels that answer with zeros."""
+
+
+_STAT = Path("/proc/stat")
+_CPUS = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+"""Before any framework has bound this thread to some of them."""
 
 
 def read_counters() -> Reading:
     """The counters now; the clock is read last, so that reading them costs the window nothing."""
-    steal_seconds = system_steal_seconds()
+    system = system_times()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return Reading(
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         minor_faults=usage.ru_minflt,
         major_faults=usage.ru_majflt,
         involuntary_switches=usage.ru_nivcsw,
-        steal_seconds=steal_seconds,
+        steal_seconds=system.steal,
+        idle_seconds=system.idle,
         wall_seconds=time.perf_counter(),
     )
 
 
-def system_steal_seconds() -> float:
-    """CPU seconds since boot, over all CPUs, that the hypervisor gave to others (proc(5))."""
+def system_times(stat: Path = _STAT, cpus: Collection[int] = _CPUS) -> SystemTimes:
+    """Those of proc(5). A CPU that waits for a disk is idle: it was to be had."""
+    tick_seconds = 1 / os.sysconf("SC_CLK_TCK")
     try:
-        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
-        return int(fields[8]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return 0.0
+        lines = re.findall(r"^cpu(\d*) +([\d ]+)$", stat.read_text(encoding="ascii"), re.MULTILINE)
+        ticks = {name: [int(word) for word in words.split()] for name, words in lines}
+        everyone = ticks.pop("")
+        steal = everyone[7] * tick_seconds
+    except (OSError, KeyError, IndexError, ValueError):
+        return SystemTimes(0.0, None)
+    own = {str(number) for number in cpus}
+    if not any(everyone) or not own or not own <= ticks.keys():
+        return SystemTimes(steal, None)
+    # The line of all where that will do: it is rounded once.
+    rows = [everyone] if own == ticks.keys() else [ticks[name] for name in own]
+    return SystemTimes(steal, tick_seconds * sum(row[3] + row[4] for row in rows))
 
 
 def peak_memory_bytes() -> int:

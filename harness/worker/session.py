@@ -20,6 +20,7 @@ from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights,
 from harness.spec.events import Hashes
 from harness.worker.bootstrap import adopt
 from harness.worker.draws import draw
+from harness.worker.effects import effects
 from harness.worker.loaders import load
 from harness.worker.loop import TrainingLoop, batches, evaluation_batch, finite
 from harness.worker.readings import peak_memory_bytes, thread_settings
@@ -78,6 +79,8 @@ class Session:
         self.phase = "import"
         self._writer = writer
         self._phases: dict[str, float] = {}
+        # As it was handed on: a framework may change its own.
+        self._environment = dict(os.environ)
 
     def send(self, message: Message) -> None:
         """``message`` is on the wire."""
@@ -173,6 +176,7 @@ class Session:
             device=adapter.device(),
             result_device=result_device,
             threads=thread_settings(),
+            effects=effects(self._environment),
             train_examples=len(data.train_labels),
             test_examples=len(data.test_labels),
         )

@@ -140,6 +140,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     test_examples: int
     result_device: str = ""
     """Where the result of a forward pass was; empty from an adapter that can't be asked."""
+    effects: dict[str, str] = {}
+    """As ``events.TrialFinished``; empty from workers of earlier versions."""
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
@@ -164,6 +166,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, tag="trained"):
     steal_seconds: float
     load: float
     frequency_mhz: float | None
+    idle_seconds: float | None = None
     gather_cpu_seconds: float = 0.0
     stage_cpu_seconds: float = 0.0
     lead_in_cpu_seconds: float = 0.0

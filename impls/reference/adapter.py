@@ -29,6 +29,7 @@ ARITHMETICS: dict[str, Arithmetic] = {
     "float32-one-by-one": Arithmetic(FLOAT32, one_by_one=True),
     "shaken-1": Arithmetic(salt=1),
     "shaken-2": Arithmetic(salt=2),
+    "one-by-one": Arithmetic(one_by_one=True),
     "shaken-float64": Arithmetic(salt=3, rounding=2.0**-53),
 }
 """Mode → how it rounds. ``eager`` is the oracle; the others show what rounding alone does to it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.analysis.audit import audit_results, audit_verdict, clause, held_results
+from harness.analysis.audit import audit_verdict, clause
 from harness.analysis.baselines import run_cells
 from harness.analysis.exports import results, window_rows
 from harness.analysis.gate import gate
+from harness.analysis.held import held_results
+from harness.analysis.studies import exit_code
 from harness.analysis.verdicts import judge
-from harness.commands.run import exit_code
 from harness.spec.events import Audit, AuditCheck, Failure, Parity, Run
 
 from .gates import gated
@@ -42,7 +43,7 @@ BAD = measured(audit(ALPHA, RIGHT, trial=1), audit(BETA, RIGHT, WRONG, LOST))
 
 
 def test_an_audit_says_every_check_that_failed():
-    [good, bad] = audit_results(BAD)
+    good, bad = (result for result in held_results(BAD) if result.audit)
     assert (good.cell, good.passed, good.failures, good.audit) == (ALPHA, True, (), True)
     assert (bad.cell, bad.passed, bad.audit) == (BETA, False, True)
     assert bad.failures == (

@@ -75,7 +75,7 @@ def test_a_gpu_that_works_as_it_is_set_is_not_throttled(reason: str) -> None:
     assert flagged(on_gpu(speed_run(steady()), GpuReading(throttle_reasons=(reason,)))) == {}
 
 
-def test_the_rule_of_the_gpu_applies_where_one_was_read() -> None:
+def test_some_rules_apply_only_where_their_reading_was_had() -> None:
     run = speed_run(steady())
     assert rules_applied(finished_blocks(run, long=False)) == (
         "steal",

@@ -31,7 +31,7 @@ def ratios(
     wall[:, 1] /= np.exp(shift)
     ones = np.ones(shape)
     numbers = tuple(range(RUNS * blocks))
-    sample = Sample("group", (ALPHA, BETA), numbers, ones, wall, wall, ones, ones)
+    sample = Sample("group", (ALPHA, BETA), numbers, ones, wall, wall, *[ones] * 4)
     return sample, log_ratios(sample, BETA, ALPHA).reshape(RUNS, blocks)
 
 

@@ -78,6 +78,12 @@ def test_a_flag_that_is_left_out_is_no_option_and_keeps_its_default():
         (Flags(input=["disk"]), "--input is 'disk', expected one of resident, loader, pipeline"),
         (Flags(settings=["best"]), "--settings is 'best', expected one of matched, stock"),
         (Flags(budget="10"), "--budget is '10', expected a time such as 90s, 10m or 1h"),
+        (Flags(timeout="never"), "--timeout is 'never', expected a time such as 90s, 10m or 1h"),
+        (Flags(timeout="0s"), "--timeout is '0s', expected a time"),
+        (Flags(budget="9" * 400 + "h"), "expected a time such as 90s, 10m or 1h, a year at most"),
+        (Flags(framework=["one@"]), "-f is 'one@', expected NAME or NAME@VERSION"),
+        (Flags(framework=["@1.0"]), "-f is '@1.0', expected NAME or NAME@VERSION"),
+        (Flags(framework=[""]), "-f is '', expected NAME or NAME@VERSION"),
         (Flags(loader_workers=1), "--loader-workers is 1 where no loader is measured"),
     ],
 )

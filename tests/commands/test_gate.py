@@ -207,3 +207,5 @@ def test_a_head_that_takes_five_times_as_long_is_caught(levelfield, repository):
     [cell] = answer["judgement"]["cells"]
     assert (done.returncode, cell["speed"], cell["parity"]) == (1, "slower", "proved"), cell
     assert cell["slowdown"] > 1
+    [listed] = json.loads(levelfield("list", "runs", "--json").stdout)
+    assert listed["exit_code"] == 1

@@ -8,7 +8,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.spec.events import AnyEvent, Manifest, Run
+from harness.spec.events import (
+    AnyEvent,
+    Audit,
+    AuditCheck,
+    DropoutCheck,
+    LoaderCheck,
+    Manifest,
+    Run,
+)
 from harness.spec.machine import Machine
 from tests.analysis.golden import stored_run
 
@@ -16,6 +24,7 @@ from .stored import slowed, store
 
 FASTER = stored_run("faster")
 BETA = "lenet-sgd/beta/eager/resident/cpu-2t"
+BETA_ID = "lenet-sgd/beta-1.0/eager/resident/cpu-2t"
 
 
 @pytest.fixture
@@ -123,6 +132,31 @@ def test_a_cell_that_never_computed_what_it_should_has_a_history_all_the_same(le
     answer = json.loads(done.stdout)
     assert [point["parity"] for point in answer["points"]] == ["lost"]
     assert (answer["levels"], answer["noise"]) == ([], None)
+
+
+DROPS_NOTHING = DropoutCheck(
+    at=0.0, cell=BETA_ID, copies=3, losses=(2.3,) * 192,
+    oracle_losses=tuple(np.linspace(2, 3, 192).tolist()),
+    inference_losses=(2.3,), oracle_inference_loss=2.3,
+)  # fmt: skip
+BRINGS_HALF = LoaderCheck(
+    at=0.0, cell=BETA_ID, examples=30_000, expected_examples=60_000, digest="", expected_digest="",
+    labels=(), expected_labels=(), in_file_order=False, same_order_again=False, deviations=(),
+)  # fmt: skip
+SKIPS_STEPS = Audit(
+    at=0.0, trial=1, cell=BETA_ID, held_steps=0,
+    checks=(AuditCheck(name="examples", seen=2560, lowest=5120, highest=5120),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("failed", [DROPS_NOTHING, BRINGS_HALF, SKIPS_STEPS])
+def test_however_a_cell_was_found_out_its_rate_does_not_count(levelfield, tmp_path, failed):
+    store(
+        Run(manifest=FASTER.manifest, events=[*FASTER.events[:-1], failed, FASTER.events[-1]]),
+        tmp_path,
+    )
+    points = json.loads(levelfield("history", BETA, "--json").stdout)["points"]
+    assert [point["parity"] for point in points] == ["lost"]
 
 
 def test_a_run_that_only_verified_is_no_part_of_it(levelfield, tmp_path, runs):

@@ -138,6 +138,7 @@ def test_ones_own_is_found_verified_and_ranked_like_the_others(levelfield, start
     [group] = answer["judgement"]["groups"]
     assert group["reference"] == verdict["against"]
     assert group["left_out"] == []
-    # Whatever this machine's noise allows: an order, or that it is not settled.
-    assert group["tiers"] or group["unranked_reason"] in {"not_settled", "aa_failed"}
+    # Whatever this machine's noise and load allow: an order, or that it is not settled.
+    unsettled = {"not_settled", "aa_failed", "foreign_load"}
+    assert group["tiers"] or group["unranked_reason"] in unsettled
     assert (tmp_path / answer["report"]).exists()

@@ -15,6 +15,7 @@ from harness.commands import oracle as module
 from harness.commands.oracle import (
     Oracle,
     Trajectory,
+    Versions,
     keep_trajectory,
     read_trajectory,
     trajectory_of,
@@ -55,7 +56,7 @@ def proof(factor: float = 1.0, **fields: object) -> Proof:
 
 def trajectory(**fields: object) -> Trajectory:
     off = proof(1 + 1e-5, correct=(1, 2, 3, 4, 5, 6, 8))
-    return trajectory_of(proof(**fields), [proof(), off], [], [], PLAN, BATCH)
+    return trajectory_of(proof(**fields), Versions([proof(), off]), Versions(), PLAN, BATCH)
 
 
 def test_single_steps_a_window_and_the_steps_after_it():
@@ -78,12 +79,14 @@ def test_an_envelope_is_what_rounding_did_at_the_most():
     assert found.envelope[Quantity("logits", 0)] == pytest.approx(1e-5)
     assert found.last_envelope["fc.bias"] == pytest.approx(1e-5)
     assert found.finer_envelope == {}
-    still = trajectory_of(proof(), [proof()], [], [proof(1 + 1e-15)], PLAN, BATCH)
+    still = trajectory_of(
+        proof(), Versions([proof()]), Versions([], [proof(1 + 1e-15)]), PLAN, BATCH
+    )
     assert set(still.envelope.values()) == {ROUNDINGS}
     assert set(still.last_envelope.values()) == {0.0}
     finer = still.finer_envelope[Quantity("loss", 1)]
     assert finer == pytest.approx(1e-15 / SHAKEN_TIMES, rel=0.5)
-    shaken = trajectory_of(proof(), [], [proof(1 + 1e-4)], [], PLAN, BATCH)
+    shaken = trajectory_of(proof(), Versions([], [proof(1 + 1e-4)]), Versions(), PLAN, BATCH)
     assert shaken.envelope[Quantity("loss", 1)] == pytest.approx(1e-4 / SHAKEN_TIMES)
     moved = shaken.rounded_losses[0] / shaken.losses - 1
     np.testing.assert_allclose(moved, 1e-4 / SHAKEN_TIMES, rtol=1e-6)
@@ -92,7 +95,7 @@ def test_an_envelope_is_what_rounding_did_at_the_most():
 
 def test_without_further_steps_the_last_weights_are_those_of_the_proof():
     short = {"losses": LOSSES[:5], "correct": CORRECT[:5], "last": {}}
-    found = trajectory_of(proof(**short), [proof(**short)], [], [], PLAN, BATCH)
+    found = trajectory_of(proof(**short), Versions([proof(**short)]), Versions(), PLAN, BATCH)
     np.testing.assert_array_equal(found.last["fc.weight"], proof().end["fc.weight"])
     assert found.losses.shape == (5,)
 
@@ -103,7 +106,7 @@ def test_an_oracle_that_diverges_says_so(which):
     proofs[which] = proof(losses=(*LOSSES[:-1], None))
     exact, rounded, finely = proofs
     with pytest.raises(WorkerError, match="the oracle's own loss is not a finite number"):
-        trajectory_of(exact, [rounded], [], [finely], PLAN, BATCH)
+        trajectory_of(exact, Versions([rounded]), Versions([], [finely]), PLAN, BATCH)
 
 
 def assert_equal(one: Trajectory, other: Trajectory) -> None:
@@ -122,7 +125,8 @@ def assert_equal(one: Trajectory, other: Trajectory) -> None:
 
 @pytest.mark.parametrize("plan", [PLAN, ProofPlan(5, 0)])
 def test_what_is_kept_is_read_back(tmp_path, plan):
-    kept = trajectory_of(proof(), [proof(1 + 1e-6)], [], [proof(1 + 1e-15)], plan, BATCH)
+    float32, float64 = Versions([proof(1 + 1e-6)]), Versions([], [proof(1 + 1e-15)])
+    kept = trajectory_of(proof(), float32, float64, plan, BATCH)
     path = tmp_path / "new" / "folder" / "key.npz"
     keep_trajectory(path, kept)
     found = read_trajectory(path)

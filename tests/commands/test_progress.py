@@ -10,7 +10,16 @@ from harness.commands.progress import RunProgress
 from harness.console import Console
 from harness.report.cast import cast_of
 from harness.spec.cells import Cell
-from harness.spec.events import BlockFinished, Group, Manifest, Plan, TrialStarted, Window
+from harness.spec.events import (
+    BlockFinished,
+    Group,
+    Hashes,
+    Manifest,
+    Plan,
+    TrialFinished,
+    TrialStarted,
+    Window,
+)
 from harness.spec.machine import Machine
 from harness.spec.recipes import Recipe
 from impls.adapter import Sgd
@@ -209,3 +218,24 @@ def test_only_a_terminal_has_the_board(
     shown = capsys.readouterr().err
     assert "block 1 of 2, examples/s: one-1/eager 100, two-1/eager 200" in shown
     assert ("\x1b[?25h" in shown) == terminal  # the cursor is back
+
+
+def test_a_setting_without_effect_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = RunProgress(Console(), MANIFEST)
+    for trial, cell in enumerate(CELLS):
+        progress.see(started(trial, cell))
+        progress.see(
+            TrialFinished(
+                at=0.0,
+                trial=trial,
+                phases={},
+                hashes=Hashes(data="", weights="", order=""),
+                steps=1,
+                peak_memory_bytes=1,
+                device="cpu",
+                threads={},
+                effects={"SOME_THRESHOLD": "it is as it was", "OTHER": ""},
+            )
+        )
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["Warning: SOME_THRESHOLD took no effect in one-1/eager: it is as it was"]

@@ -15,14 +15,20 @@ from harness import paths
 from harness.environments.collection import Environments
 from harness.spec.implementations import read_implementation
 
-from .drawn import DRAWN_SEED, RECIPES, SMALL
+from .drawn import DRAWN, DRAWN_SEED, SMALL
 
 
 @pytest.fixture(scope="session")
-def verification(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The answer of ``levelfield verify``: today's recipes × every framework × mode, for real."""
-    print(f"verifying {', '.join(RECIPES)}")
-    return _verified(tmp_path_factory, RECIPES)
+def verifications(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Answers of ``levelfield verify``: of what is small, every framework × mode, and of today's
+    large recipes, for real."""
+    print(f"verifying {', '.join(SMALL)}; of large ones {DRAWN}")
+    small = _verified(tmp_path_factory, SMALL)
+    large = [
+        _verified(tmp_path_factory, [recipe], *(f"--mode={mode}" for mode in modes))
+        for recipe, modes in DRAWN.items()
+    ]
+    return [small, *large]
 
 
 @pytest.fixture(scope="session")

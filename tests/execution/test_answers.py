@@ -59,6 +59,8 @@ IMPOSSIBLE = [
     (PROVED, "hashes", Hashes(data="x", weights="", order="")),
     (READY, "phases", {"import": -1.0}), (READY, "threads", {"openmp": -1}),
     (READY, "device", "x" * 10**6), (READY, "device", "\x1b[2J"), (READY, "data_hash", "D" * 64),
+    (READY, "effects", {"OMP_NUM_THREADS": "x" * 10**6}), (READY, "effects", {"\x1b[2J": ""}),
+    (READY, "threads", {"x" * 10**6: 2}), (TRAINED, "idle_seconds", float("nan")),
     (READY, "train_examples", 0), (FINISHED, "peak_device_memory_bytes", -1),
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from harness.spec.events import (
     TrialStarted,
     Window,
 )
+from harness.worker.readings import read_counters
 
 PLAN = BlockPlan(number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2)
 HASTY = Timeouts(hello=60, ready=120, answer=8, end=60)
@@ -28,7 +29,8 @@ def run_block(
     folder: Path, contenders: list[Contender], plan: BlockPlan = PLAN, timeouts: Timeouts = HASTY
 ) -> list[AnyEvent]:
     events: list[AnyEvent] = []
-    Block(plan, contenders, folder, events.append, itertools.count(1), timeouts).run()
+    limited = [one._replace(timeouts=timeouts) for one in contenders]
+    Block(plan, limited, folder, events.append, itertools.count(1)).run()
     return events
 
 
@@ -129,6 +131,16 @@ def test_the_tail_of_what_a_dead_worker_printed_is_kept(contender, tmp_path):
     assert "the last words" in failure.detail
 
 
+def test_what_a_worker_writes_among_temporary_files_goes_with_it(contender, tmp_path):
+    """Killed in the middle or not: loaders and compilers leave folders there."""
+    events = run_block(tmp_path, [contender("scribbles"), contender("scribbles")])
+    assert len(of(events, TrialFinished)) == 2
+    places = (tmp_path / "trial-0001.log").read_text() + (tmp_path / "trial-0002.log").read_text()
+    written = [Path(line) for line in places.splitlines() if line.endswith("scribbled")]
+    assert len(set(written)) == 2
+    assert not any(path.parent.exists() for path in written)
+
+
 def test_what_a_framework_prints_never_reaches_the_wire(contender, tmp_path):
     events = run_block(tmp_path, [contender("prints")])
     assert not of(events, Failure)
@@ -144,6 +156,20 @@ def test_an_interpreter_that_is_gone_is_a_failure(contender, tmp_path):
     assert failure.phase == "spawn"
     assert "no-python" in failure.reason
     assert of(events, BlockFinished)[0].trials == (2,)
+
+
+def test_what_took_no_effect_is_on_record_and_is_no_failure(contender, tmp_path):
+    given = contender()
+    thresholds = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=no-number", "LC_ALL": "C.UTF-8"}
+    given = given._replace(variables={**given.variables, **thresholds})
+    events = run_block(tmp_path, [given])
+    assert not of(events, Failure)
+    [finished] = of(events, TrialFinished)
+    assert finished.effects["glibc.malloc.mmap_threshold"].startswith("large pieces of memory")
+    assert finished.effects["LC_ALL"] == ""
+    # Where the kernel shows it, each window knows how long the CPUs were idle.
+    shown = read_counters().idle_seconds is not None
+    assert all((window.idle_seconds is not None) == shown for window in of(events, Window))
 
 
 def test_a_waiting_worker_uses_no_cpu(contender, tmp_path):

@@ -60,6 +60,18 @@ time.sleep(600)
 """
 )
 
+NOT_WAITED_FOR = (
+    SPEND
+    + """
+print(os.getpid(), flush=True)
+sys.stdin.readline()
+if os.fork() == 0:
+    while time.process_time() < 0.2:
+        pass
+    os._exit(0)
+time.sleep(600)
+"""
+)
 BETWEEN_TWO_LOOKS = (
     SPEND
     + """
@@ -207,8 +219,9 @@ def test_a_worker_that_is_gone_has_no_family(start):
     assert family.end() == []
 
 
-def test_an_orphan_that_lives_between_two_looks_is_counted_once_and_waited_for(start):
-    worker, family, _ = start(BETWEEN_TWO_LOOKS)
+@pytest.mark.parametrize("program", [BETWEEN_TWO_LOOKS, NOT_WAITED_FOR])
+def test_what_lives_between_two_looks_is_counted_once_and_leaves_nothing(start, program):
+    worker, family, _ = start(program)
     _, other, _ = start(SPEND + "print(0, flush=True)\ntime.sleep(600)")
     assert family.cpu_seconds().children == 0
     worker.stdin.write("\n")
@@ -226,6 +239,7 @@ def test_an_orphan_that_lives_between_two_looks_is_counted_once_and_waited_for(s
 
 
 def zombies():
-    """Numbers of this process's children that have ended and not been waited for."""
-    with_status = [(each.pid, each.status()) for each in psutil.Process().children()]
-    return [pid for pid, status in with_status if status == psutil.STATUS_ZOMBIE]
+    """Numbers of descendants that have computed, ended and not been waited for."""
+    children = psutil.Process().children(recursive=True)
+    ended = [each for each in children if each.status() == psutil.STATUS_ZOMBIE]
+    return [each.pid for each in ended if sum(each.cpu_times()[:2]) >= SPENT_SECONDS / 2]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.datasets.arrays import digest_of_order, digest_of_weights
 from harness.datasets.order import batch_order
 from harness.execution.block import Contender, started_worker
-from harness.execution.process import Timeouts, WorkerError
+from harness.execution.process import WorkerError
 from harness.execution.proof import (
     AFFORDABLE_FLOPS,
     FEWEST_IN_ONE_CALL,
@@ -130,14 +130,13 @@ def test_the_steps_of_a_window_come_from_one_epoch(contender, tmp_path):
 
 def trained(of: Contender, folder: Path, *, proved: bool) -> tuple[list[Trained], Finished]:
     """Two windows of a worker, which was proved before or not."""
-    timeouts = Timeouts()
-    with started_worker(of, folder / "log", timeouts) as process:
+    with started_worker(of, folder / "log") as process:
         process.greet()
-        process.ask(of.job, Ready, "import", timeouts.ready)
+        process.ask(of.job, Ready, "import")
         if proved:
             ask_proof(process, of.job.setup.model, prove_command(of, PLAN))
         window = Train(lead_in=1, steps=2)
-        windows = [process.ask(window, Trained, "training", timeouts.answer) for _ in range(2)]
+        windows = [process.ask(window, Trained, "training") for _ in range(2)]
         return windows, process.finish()
 
 

@@ -56,7 +56,8 @@ def script(contender, tmp_path: Path) -> MakeScript:
 
 def run_block(folder: Path, contenders: list[Contender]) -> list[AnyEvent]:
     events: list[AnyEvent] = []
-    Block(PLAN, contenders, folder, events.append, itertools.count(1), HASTY).run()
+    limited = [one._replace(timeouts=HASTY) for one in contenders]
+    Block(PLAN, limited, folder, events.append, itertools.count(1)).run()
     return events
 
 
@@ -151,7 +152,8 @@ def test_what_a_script_does_wrong_is_recorded(script, tmp_path, text, expected):
     hasty = Timeouts(ready=2, answer=8)
     if "sleep" not in text:
         hasty = Timeouts(ready=60, answer=8)
-    Block(PLAN, [script(text)], tmp_path, events.append, itertools.count(1), hasty).run()
+    limited = [script(text)._replace(timeouts=hasty)]
+    Block(PLAN, limited, tmp_path, events.append, itertools.count(1)).run()
     [failure] = of(events, Failure)
     assert expected in failure.reason
     assert "\n" not in failure.reason
@@ -165,14 +167,14 @@ def test_what_a_script_does_wrong_is_recorded(script, tmp_path, text, expected):
 def test_a_script_does_not_evaluate(script, tmp_path):
     process = started_worker(script(OBEDIENT), tmp_path / "log")
     with process, pytest.raises(WorkerError, match="Evaluate"):
-        process.ask(Evaluate(), Evaluated, "evaluation", 5)
+        process.ask(Evaluate(), Evaluated, "evaluation")
 
 
 def test_a_loss_that_is_not_finite_is_none(script, tmp_path):
     one = script(OBEDIENT.replace("1.0", "'nan'"))
     with started_worker(one, tmp_path / "log") as process:
-        process.ask(one.job, Ready, "import", 60)
-        trained = process.ask(Train(lead_in=1, steps=2), Trained, "training", 8)
+        process.ask(one.job, Ready, "import")
+        trained = process.ask(Train(lead_in=1, steps=2), Trained, "training")
         assert trained.loss_sum is None
         assert process.finish().steps == 3
 
@@ -184,8 +186,8 @@ def test_a_scripts_loader_windows_hold_what_an_epoch_has_left(script, tmp_path):
     loader = Loader(kind="pipeline", data_folder=one.job.data_folder, workers=3)
     one = one._replace(job=msgspec.structs.replace(one.job, loader=loader))
     with started_worker(one, tmp_path / "log") as process:
-        process.ask(one.job, Ready, "import", 60)
-        windows = [process.ask(Train(lead_in=2, steps=5), Trained, "training", 8) for _ in range(4)]
+        process.ask(one.job, Ready, "import")
+        windows = [process.ask(Train(lead_in=2, steps=5), Trained, "training") for _ in range(4)]
         assert process.finish().order_hash == ""
     assert [each.first_step for each in windows] == [0, 7, 14, 21]
     assert [each.examples for each in windows] == [40, 36, 40, 36]

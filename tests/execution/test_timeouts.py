@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harness import paths
@@ -11,10 +12,12 @@ from harness.execution.timeouts import (
     Patience,
     Timeouts,
     evaluation,
+    of_job,
     timeouts_of,
     training,
 )
 from harness.spec.recipes import read_models, read_recipes
+from harness.worker.wire import Evaluate, Finish, Loader, Train
 
 MODELS = read_models(paths.BENCHMARKS / "models.toml")
 RECIPES = read_recipes(paths.BENCHMARKS / "recipes.toml")
@@ -45,6 +48,20 @@ def test_more_work_is_never_given_less_and_more_threads_never_more():
     assert seconds == sorted(seconds)
     by_threads = [work("alexnet", 500).seconds(threads) for threads in (0, 1, 2, 64)]
     assert by_threads == sorted(by_threads, reverse=True)
+
+
+def test_a_loader_has_time_to_bring_the_whole_set_to_a_slow_machine(contender):
+    job = contender().job
+    resident = of_job(job, 30, 60_000, 10_000)
+    loading = msgspec.structs.replace(job, loader=Loader(data_folder="", kind="loader", workers=0))
+    assert of_job(loading, 30, 600_000, 10_000).answer >= 6000 > resident.answer
+    assert of_job(loading, 30, 600_000, 10_000, 5.0).answer == 5
+
+
+def test_a_question_has_the_time_of_its_kind(contender):
+    limits = Timeouts(hello=1, ready=2, answer=3, end=4)
+    asked = [contender().job, Train(lead_in=0, steps=1), Evaluate(), Finish()]
+    assert [limits.after(command) for command in asked] == [2, 3, 3, 4]
 
 
 @pytest.mark.parametrize("asked", [1.0, 1e6])

@@ -186,3 +186,15 @@ def test_every_word_has_a_tone_and_every_status_a_word(
         "nothing: the reference did not run twice, so the noise is unknown."
     )
     assert msgspec.structs.asdict(line)["evidence"].startswith("over 10 blocks")
+
+
+def test_what_others_took_stands_beside_the_numbers(
+    cast: Cast, verdict: Callable[..., Verdict]
+) -> None:
+    said = "others took 0.42 CPUs from the threads of one of them"
+    assert said in verdict_line(verdict(taken_cpus=0.42), cast).evidence
+    assert "others took a CPU or more" in verdict_line(verdict(taken_cpus=1.0), cast).evidence
+    for little in (None, 0.0, 0.1):
+        assert "others took" not in verdict_line(verdict(taken_cpus=little), cast).evidence
+    left_open = verdict(verdict="inconclusive", reason="foreign_load", taken_cpus=0.42)
+    assert "this alone may have made or hidden" in verdict_line(left_open, cast).sentence

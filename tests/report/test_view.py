@@ -222,3 +222,36 @@ def test_two_recipes_have_two_of_everything(tell: Callable[..., Run], recipes: A
     assert text.count("### lenet-adam on the CPU") == 6
     assert "figures/rates-2.svg" in text
     assert "Adam, epsilon-hat" in text
+
+
+def test_settings_without_effect_are_told_once_with_what_was_seen(tell: Callable[..., Run]) -> None:
+    run = tell(long_trials=False)
+    events = [
+        replace(event, effects={"some.threshold": "it is as it was", "OTHER": ""})
+        if isinstance(event, TrialFinished)
+        else event
+        for event in run.events
+    ]
+    page = page_of(replace(run, events=events))
+    (text,) = [each.text for each in page.banners if each.title == "Settings without effect"]
+    assert text.endswith("(it is as it was).")
+    assert "OTHER" not in text
+    assert "Settings without effect" not in titles(page_of(run))
+
+
+def test_others_that_used_the_cpus_are_told(tell: Callable[..., Run]) -> None:
+    def busy(share: float) -> Run:
+        run = tell(long_trials=False)
+        events = [
+            replace(event, idle_seconds=2 * (1 - share) * event.wall_seconds - event.cpu_seconds)
+            if isinstance(event, Window)
+            else event
+            for event in run.events
+        ]
+        return replace(run, events=events)
+
+    page = page_of(busy(0.3))
+    (text,) = [each.text for each in page.banners if each.title == "Others used the CPUs"]
+    assert "took up to 0.6 CPUs" in text
+    assert "Not ranked: others took so much CPU time" in markdown(page)
+    assert "Others used the CPUs" not in titles(page_of(busy(0.01)))

@@ -6,6 +6,7 @@ honest mode of the same implementation, which must not be blamed for what they d
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -195,6 +196,48 @@ def test_it_is_caught_and_nobody_else(measured: Measured, saboteur: Saboteur) ->
     said = failures(done, saboteur.mode)
     assert any(re.search(saboteur.clause, line) for line in said), done.stderr
     assert failures(done, "honest") == []
+
+
+SEEDS = 20
+PROVED = [
+    one
+    for one in SABOTEURS
+    if one.place.command == VERIFY and one.clause != AUDIT and one.place.recipe != "resnet18"
+]
+"""What the proof alone catches, within seconds."""
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(
+    ("implementation", "recipe"),
+    sorted({(one.implementation, one.place.recipe) for one in PROVED}),
+)
+def test_a_proof_catches_it_from_every_seed(
+    cache: Path, tmp_path: Path, implementation: str, recipe: str
+) -> None:
+    wrong = [
+        one.mode
+        for one in PROVED
+        if (one.implementation, one.place.recipe) == (implementation, recipe)
+    ]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness", "verify", "--seeds", f"{SEEDS}", "--seed", "1000"),
+            *("--json", "--impl-dir", str(FOLDER), "-f", implementation, "-r", recipe),
+            *(f"--mode={mode}" for mode in ("honest", *wrong)),
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(paths.ROOT), "XDG_CACHE_HOME": str(cache)},
+        capture_output=True,
+        text=True,
+        timeout=3600,
+    )
+    assert done.returncode == 3, done.stderr
+    caught: dict[str, set[int]] = {mode: set() for mode in ("honest", *wrong)}
+    for held in json.loads(done.stdout)["cells"]:
+        caught[held["cell"].split("/")[2]] |= {failed["seed"] for failed in held["failed"]}
+    everywhere = set(range(1000, 1000 + SEEDS))
+    assert caught == {"honest": set(), **dict.fromkeys(wrong, everywhere)}
 
 
 def test_every_mode_is_expected_to_be_caught() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness import paths
@@ -48,8 +50,9 @@ def test_a_pool_of_the_frameworks_own_gets_the_threads_of_the_cell():
 
 
 def test_the_number_of_threads_is_filled_in_and_other_brackets_stay():
-    given = {"A": "{threads}", "B": "--threads={threads} --own={own}", "C": "{}"}
-    assert filled_in(given, 3) == {"A": "3", "B": "--threads=3 --own={own}", "C": "{}"}
+    given = {"A": "{threads}", "B": "--threads={threads} --own={own}", "C": "{}", "D": "{home}/x"}
+    filled = {"A": "3", "B": "--threads=3 --own={own}", "C": "{}", "D": "/h/x"}
+    assert filled_in(given, 3, Path("/h")) == filled
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.spec.recipes import held_by_float32
+from harness.spec.recipes import held_by_float32, oracle_optimizer
 from impls.adapter import Adam, Sgd
 
 
@@ -23,3 +23,9 @@ def test_constants_that_float32_holds_are_as_near_as_it_can_be(optimizer):
         assert near == pytest.approx(constant, rel=6e-8)
     assert held != optimizer
     assert held_by_float32(held) == held
+
+
+def test_the_oracle_keeps_adams_constants_and_rounds_a_rate_of_sgd():
+    adam = Adam(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8)
+    assert oracle_optimizer(adam) == adam
+    assert oracle_optimizer(Sgd(learning_rate=0.9)) == held_by_float32(Sgd(learning_rate=0.9))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from harness.analysis.settings import observed_settings
 from harness.report.formats import NOTHING, gibibytes, shortened
 from harness.report.page import (
     Block,
@@ -41,7 +42,10 @@ def conditions_section(story: Story) -> Section:
             _framework_table(manifest),
             *_package_tables(manifest),
             _data_table(manifest),
-            Details(summary="Environment variables of workers", blocks=(_variables(story),)),
+            Details(
+                summary="Environment variables of workers",
+                blocks=(_variables(story), *_seen(story)),
+            ),
         ),
     )
 
@@ -230,6 +234,36 @@ def _variables(story: Story) -> Table:
             )
             for (variable, value), cells in sorted(holders.items())
         ),
+    )
+
+
+def _seen(story: Story) -> Iterator[Table]:
+    """Which of them were seen to take effect; nothing in runs that did not look."""
+    settings = observed_settings(story.run.events)
+    if not settings:
+        return
+
+    def names(cells: Iterable[str]) -> str:
+        return ", ".join(dict.fromkeys(map(story.cast.name, cells))) or NOTHING
+
+    yield Table(
+        caption="Settings, as seen at work from inside the workers",
+        columns=(Column("Setting"), Column("Took effect in"), Column("Did not in")),
+        rows=tuple(
+            (
+                Datum(each.name),
+                Datum(names(each.effective_in)),
+                Datum(
+                    "; ".join(
+                        f"{names([cell])}: {instead}" for cell, instead in each.refused_in.items()
+                    )
+                    or NOTHING,
+                    "doubt" if each.refused_in else "plain",
+                ),
+            )
+            for each in settings
+        ),
+        note="The others can't be seen from inside.",
     )
 
 

@@ -72,8 +72,9 @@ def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
         "logits, every tensor after one step (running statistics with them), the first loss. After "
         "it: later losses, logits in inference mode, then several steps in one call, as timed "
         "windows take them, with every tensor at the end. Granted is ten times what rounding does "
-        "to the oracle itself on these very batches. The formula is the implementation's own, and "
-        "its proof is against that one. Dropout is off in a proof: random masks cannot be matched.",
+        "to the oracle itself on these very batches, a hundred times in recipes that amplify it. "
+        "The formula is the implementation's own, and its proof is against that one. Dropout is "
+        "off in a proof: random masks cannot be matched.",
     )
     yield from _lax(story, [proofs[cell] for cell in group.cells if cell in proofs])
     yield from _audits(story, group)

@@ -14,6 +14,7 @@ from harness.analysis.flags import (
     rules_applied,
     window_flags,
 )
+from harness.analysis.foreign import FOREIGN_LIMIT
 from harness.analysis.trials import Block as MeasuredBlock
 from harness.analysis.trials import finished_blocks
 from harness.report.figures import Box, Boxes, Cloud, Scatter
@@ -40,7 +41,8 @@ MOST_RAW_WINDOWS = 5_000
 FLAGGING = (
     "A block is flagged where the hypervisor gave more than "
     f"{STEAL_LIMIT * 100:.0f} % of the CPUs' time to others, or where a fixed matrix product, the "
-    f"control kernel, was more than {CONTROL_LIMIT * 100:.0f} % off the median over the run. "
+    f"control kernel, was more than {CONTROL_LIMIT * 100:.0f} % off the median over the run, or "
+    f"where others took more than {FOREIGN_LIMIT * 100:.0f} % of a CPU from a contender's threads. "
     "Single windows are flagged likewise, and wear a cross. All of them count: no block is "
     "dropped, whole or in part, for what the machine did."
 )
@@ -142,6 +144,7 @@ def _raw_windows(
             window.wall_seconds,
             window.cpu_seconds,
             window.steal_seconds,
+            window.idle_seconds,
             window.control_seconds,
             window.minor_faults,
             window.major_faults,
@@ -162,7 +165,7 @@ def _raw_windows(
         )
     heads = (
         "block,cell,twin,round,position,at_unix_seconds,steps,examples,wall_seconds,cpu_seconds,"
-        "steal_seconds,control_seconds,minor_faults,major_faults,involuntary_switches,load,"
+        "steal_seconds,idle_seconds,control_seconds,minor_faults,major_faults,involuntary_switches,load,"
         "frequency_mhz,flagged_by"
     )
     return Download(
@@ -269,6 +272,7 @@ def _flags(story: Story, group: Group) -> Iterator[Block]:
     kinds = {
         "steal": "CPU time that the hypervisor gave to others",
         "control": "fixed matrix product, off the run's median by",
+        "foreign": "of a CPU that others took from the threads of a contender",
     }
     yield Table(
         caption="Flagged blocks",
