@@ -21,7 +21,7 @@ from harness.commands.flags import DataDir, Flags, Frameworks, ImplDirs, Json, O
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.spec.exports import Format
-from harness.store.runs import run_folders
+from harness.store.runs import run_folder
 
 if TYPE_CHECKING:
     from harness.commands.catalogue import Catalogue
@@ -143,7 +143,7 @@ def report(
     from harness.commands.results import show_stored
 
     runs = out / "results" / "runs"
-    folders = [_run_folder(runs, name) for name in run or ["latest"]]
+    folders = [run_folder(runs, name) for name in run or ["latest"]]
     show_stored(Console(json=json), folders, out / "reports")
 
 
@@ -172,7 +172,7 @@ def compare(
         )
     if flags.resume is None and not any("@" in each for each in these):
         runs = flags.out / "results" / "runs"
-        show_stored(console, [_run_folder(runs, name) for name in these], flags.out / "reports")
+        show_stored(console, [run_folder(runs, name) for name in these], flags.out / "reports")
         return
     catalogue = read_catalogue(flags.impl_dir or ())
     suite = suites.comparison(catalogue)
@@ -214,7 +214,7 @@ def gate(
     if junit is not None:
         check_writable(junit)
     if flags.resume is not None:
-        folder = resume_gate(console, _run_folder(runs, flags.resume), flags.data_dir)
+        folder = resume_gate(console, run_folder(runs, flags.resume), flags.data_dir)
     else:
         folder = start_gate(
             console,
@@ -250,7 +250,7 @@ def tax(
 
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     if flags.resume is not None:
-        folder = _run_folder(runs, flags.resume)
+        folder = run_folder(runs, flags.resume)
         folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
     else:
         folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds or ROUNDS)
@@ -299,7 +299,7 @@ def micro(
 
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     limits = read_micro_limits(Path.cwd(), fail or ())
-    earlier = None if base is None else read_base(_run_folder(runs, base))
+    earlier = None if base is None else read_base(run_folder(runs, base))
     catalogue = read_catalogue(flags.impl_dir or ())
     if flags.resume is not None and run is not None:
         raise UsageError(
@@ -307,11 +307,11 @@ def micro(
             "on with a run's micro-benchmarks"
         )
     if flags.resume is not None:
-        folder = _run_folder(runs, flags.resume)
+        folder = run_folder(runs, flags.resume)
         resume_micro(console, catalogue, folder, flags.data_dir)
     else:
         request = Request(tuple(dict.fromkeys(batch or BATCH_SIZES)), quick, select)
-        into = None if run is None else _run_folder(runs, run)
+        into = None if run is None else run_folder(runs, run)
         folder = start_micro(
             console, catalogue, flags.selection(), request, runs, into=into, base=earlier
         )
@@ -396,7 +396,7 @@ def baseline_save(
     from harness.commands.baselines import save_run
 
     results = out / "results"
-    folder = _run_folder(results / "runs", run)
+    folder = run_folder(results / "runs", run)
     save_run(Console(json=json), folder, baseline, results / "baselines")
 
 
@@ -418,7 +418,7 @@ def check(
     from harness.commands.baselines import check_run
 
     console, results = Console(json=json), out / "results"
-    folder = _run_folder(results / "runs", run)
+    folder = run_folder(results / "runs", run)
     raise typer.Exit(check_run(console, folder, baseline, results / "baselines", strict=strict))
 
 
@@ -466,7 +466,7 @@ def export(
     """Write a stored run in a format that other tools read."""
     from harness.commands.export import export_run
 
-    export_run(Console(json=json), _run_folder(out / "results" / "runs", run), format_, output)
+    export_run(Console(json=json), run_folder(out / "results" / "runs", run), format_, output)
 
 
 @app.command("new-impl")
@@ -503,7 +503,7 @@ def power(
     """Simulate gates: how often they cry wolf, how often they catch a slowdown."""
     from harness.commands.power import show_power
 
-    folders = [_run_folder(out / "results" / "runs", name) for name in run or []]
+    folders = [run_folder(out / "results" / "runs", name) for name in run or []]
     show_power(Console(json=json), folders, save)
 
 
@@ -566,7 +566,7 @@ def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags
 
     runs = flags.out / "results" / "runs"
     if flags.resume is not None:
-        return resume_run(console, catalogue, _run_folder(runs, flags.resume), flags.data_dir)
+        return resume_run(console, catalogue, run_folder(runs, flags.resume), flags.data_dir)
     return start_run(console, catalogue, suite, flags.selection(), runs, command_line())
 
 
@@ -582,13 +582,3 @@ def _seeds(first: int, count: int) -> range:
             "larger seed: lower one of them"
         )
     return range(first, first + count)
-
-
-def _run_folder(runs: Path, name: str) -> Path:
-    """The folder of a run: a path, an id under ``runs``, or ``latest``."""
-    if name == "latest":
-        folders = run_folders(runs)
-        if not folders:
-            raise UsageError(f"No run in {runs}, expected one: make one with 'levelfield run'")
-        return folders[-1]
-    return runs / name if (runs / name).is_dir() else Path(name)

@@ -16,6 +16,7 @@ from typing import Any, get_args
 import msgspec
 
 from harness.analysis.check import CheckJudgement
+from harness.analysis.history import HistoryPoint
 from harness.commands.baselines import SavedBaseline
 from harness.commands.doctor import Diagnosis
 from harness.commands.export import ExportAnswer
@@ -36,6 +37,7 @@ from harness.report.headlines import Headline
 from harness.spec.baselines import Baseline
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
 from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
+from harness.spec.frames import FRAMES, columns
 from harness.spec.implementations import Implementation
 from harness.spec.micro import MicroFile, MicroManifest
 from harness.spec.recipes import Recipe
@@ -122,9 +124,31 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
 )  # fmt: skip
 
 
+FRAMES_LEAD = """What `levelfield.read_run` and `levelfield.read_history` give: see
+[notebook.md](notebook.md). Units are suffixes; losses are nats, accuracies fractions. `category`
+are words that repeat themselves, `string` others. The last column says where a value may
+be missing."""
+
+
+def frames_document() -> str:
+    """The columns of all data frames, in Markdown."""
+    parts = ["## Data frames\n", f"{FRAMES_LEAD}\n"]
+    rows: dict[str, type[msgspec.Struct]] = {**FRAMES, "read_history(cell)": HistoryPoint}
+    for name, row in rows.items():
+        texts = field_docstrings(row)
+        lead = inspect.cleandoc(row.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        parts += [f"### {name}\n", f"{lead}\n", "| column | type | |", "|---|---|---|"]
+        for each in columns(row):
+            text = texts.get(each.name, "").replace("|", "\\|").replace("``", "`")
+            words = f"{text} May be missing." if each.optional else text
+            parts.append(f"| `{each.name}` | {each.dtype} | {words.strip()} |")
+        parts[-1] += "\n"
+    return "\n".join(parts)
+
+
 def formats_document() -> str:
     """The whole document, in Markdown."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, frames_document()]
     for title, lead, records in SECTIONS:
         parts.append(f"## {title}\n")
         if lead:

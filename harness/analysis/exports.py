@@ -1,23 +1,16 @@
-"""A run in the terms of other tools: a table of windows, and lists of results."""
+"""A run in the terms of other tools: lists of results. Tables are ``frames``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from statistics import median
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from harness.analysis.curves import curves_by_cell
-from harness.analysis.held import held_results
 from harness.analysis.judgement import LeftOut, Rate
-from harness.analysis.trials import Trial, finished_blocks
+from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
-from harness.spec.cells import Cell
-from harness.spec.events import GpuReading, Manifest, Run, Window
-from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
-
-Parity = Literal["passed", "failed", "missing"]
+from harness.spec.events import Manifest, Run
+from harness.spec.exports import BencherMetric, GithubBenchmark
 
 
 class Result(NamedTuple):
@@ -37,25 +30,6 @@ class Results(NamedTuple):
 
     of_cells: tuple[Result, ...]
     left_out: tuple[LeftOut, ...]
-
-
-def window_rows(run: Run) -> Iterator[WindowRow]:
-    """A row for each window of the finished blocks, short ones first."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
-    passed: dict[str, bool] = {}
-    for result in held_results(run):
-        passed[result.cell] = passed.get(result.cell, True) and result.passed
-    for long in (False, True):
-        for block in finished_blocks(run, long=long):
-            for trial in block.trials:
-                cell = cells.get(trial.started.cell)
-                if cell is None:
-                    continue
-                parity: Parity = "missing"
-                if cell.id in passed:
-                    parity = "passed" if passed[cell.id] else "failed"
-                for window in trial.windows:
-                    yield _row(run.manifest, cell, parity, trial, window)
 
 
 def results(run: Run) -> Results:
@@ -152,46 +126,3 @@ def bencher_metrics(of: Results) -> dict[str, dict[str, BencherMetric]]:
             )
         found[cell] = metrics
     return found
-
-
-def _row(manifest: Manifest, cell: Cell, parity: Parity, trial: Trial, window: Window) -> WindowRow:
-    # What an audit reads beyond them is not for charts.
-    columns = {"at", "loss_sum", "correct", *WindowRow.__struct_fields__}
-    seen = {name: each for name, each in msgspec.structs.asdict(window).items() if name in columns}
-    gpu = {} if window.gpu is None else _gpu_columns(window.gpu)
-    timed = window.examples > 0 and window.wall_seconds > 0
-    return WindowRow(
-        run=manifest.run,
-        created=manifest.created,
-        machine=manifest.machine.fingerprint,
-        git_commit=manifest.git_commit,
-        levelfield=manifest.levelfield,
-        group=trial.started.group,
-        cell=cell.id,
-        recipe=cell.recipe.label,
-        framework=cell.framework,
-        version=cell.version,
-        variant=cell.variant,
-        mode=cell.mode,
-        input=cell.input,
-        loader_workers=cell.loader_workers,
-        device=cell.device,
-        threads=cell.threads,
-        settings=cell.settings,
-        parity=parity,
-        long=trial.started.long,
-        block=trial.started.block,
-        seed=trial.started.seed,
-        twin=trial.started.twin,
-        at_unix_seconds=seen.pop("at"),
-        loss_sum_nats=seen.pop("loss_sum"),
-        correct_examples=seen.pop("correct"),
-        examples_per_second=window.examples / window.wall_seconds if timed else None,
-        **seen,
-        **gpu,
-    )
-
-
-def _gpu_columns(reading: GpuReading) -> dict[str, Any]:
-    columns = {f"gpu_{name}": value for name, value in msgspec.structs.asdict(reading).items()}
-    return {**columns, "gpu_throttle_reasons": " ".join(reading.throttle_reasons)}

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.exports import bencher_metrics, github_benchmarks, results, window_rows
+from harness.analysis.exports import bencher_metrics, github_benchmarks, results
 from harness.analysis.judgement import REASONS, LeftOut
 from harness.console import Console
 from harness.errors import UsageError
 from harness.files import write_whole
 from harness.spec.events import Run
-from harness.spec.exports import Format
+from harness.spec.exports import Format, WindowRow
 from harness.store.exports import csv_text, parquet_bytes
 from harness.store.runs import read_run
 from harness.texts import json_text
@@ -75,12 +75,14 @@ def export_run(console: Console, folder: Path, format_: Format, output: Path | N
 
 
 def _content(run: Run, format_: Format) -> _Content:
-    if format_ == "csv":
-        rows = list(window_rows(run))
-        return _Content(csv_text(rows).encode(), len(rows))
-    if format_ == "parquet":
-        rows = list(window_rows(run))
-        return _Content(parquet_bytes(rows), len(rows))
+    if format_ in ("csv", "parquet"):
+        # It takes longer to load than the other formats take to be written.
+        from harness.analysis.frames import plain_columns, windows_frame
+
+        windows = windows_frame(run)
+        values = plain_columns(WindowRow, windows)
+        body = csv_text(values).encode() if format_ == "csv" else parquet_bytes(values)
+        return _Content(body, len(windows))
     found = results(run)
     value: object = bencher_metrics(found)
     if format_ == "github":

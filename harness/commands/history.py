@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -72,6 +72,18 @@ class _Found(NamedTuple):
     """Ids of all that the run has."""
 
 
+class RecordedRates(NamedTuple):
+    """A cell's rates in all runs of one machine, and what was found on the way."""
+
+    problems: tuple[str, ...]
+    """Runs that can't be read, and why."""
+    planned: tuple[_Found, ...]
+    """All runs that planned the cell, oldest first."""
+    own: tuple[_Found, ...]
+    """Those of the machine."""
+    rates: tuple[RunRate, ...]
+
+
 def show_history(
     console: Console,
     cell: str,
@@ -91,19 +103,9 @@ def show_history(
         raise UsageError(
             f"--plot is {plot}, expected a name that ends with {' or '.join(FORMATS)}: choose one"
         )
-    problems: list[str] = []
-    planned = _planned(console, runs, cell, problems)
-    here = machine or planned[-1].machine
-    own = [each for each in planned if each.machine == here]
-    if not own:
-        known = ", ".join(dict.fromkeys(each.machine for each in planned))
-        raise UsageError(f"--machine is {here}, expected one of {known}: name one of these")
-    rates = list(_rates(console, own, problems))
-    if not rates:
-        raise UsageError(
-            f"No run in {runs} has timed {cell}, expected at least one finished short block: "
-            "measure it with 'levelfield run'"
-        )
+    problems, planned, own, rates = recorded_rates(
+        runs, cell, machine, lambda problem: console.warn(f"Left out: {problem}"), console.status
+    )
     found = levels_of(rates)
     folders = {each.folder.name: each for each in own}
     sides = [(_side(folders, before), _side(folders, after)) for before, after in neighbours(found)]
@@ -119,7 +121,7 @@ def show_history(
         plot=str(path),
         runs_on_other_machines=len(planned) - len(own),
         runs_without_rate=sum(len(each.cells) for each in own) - len(rates),
-        problems=tuple(problems),
+        problems=problems,
     )
     title = f"{series} on {own[-1].machine}, not interleaved"
     if plot is not None:
@@ -130,6 +132,41 @@ def show_history(
         # Nobody asked for it: it comes on top of the answer.
         with console.extra("The picture"):
             _write(path, history_picture(found, title, path.suffix))
+
+
+def recorded_rates(
+    runs: Path,
+    cell: str,
+    machine: str | None,
+    warn: Callable[[str], None],
+    status: Callable[[str], None],
+) -> RecordedRates:
+    """What the runs in ``runs`` say of ``cell`` on ``machine``; none: on the newest run's.
+
+    ``warn`` is told of each run that can't be read, ``status`` which is being read.
+
+    Raises:
+        UsageError: there is no such cell, or more than one, or nothing has timed it.
+    """
+    problems: list[str] = []
+
+    def note(problem: str) -> None:
+        problems.append(problem)
+        warn(problem)
+
+    planned = _planned(runs, cell, note)
+    here = machine or planned[-1].machine
+    own = [each for each in planned if each.machine == here]
+    if not own:
+        known = ", ".join(dict.fromkeys(each.machine for each in planned))
+        raise UsageError(f"--machine is {here}, expected one of {known}: name one of these")
+    rates = tuple(_rates(own, note, status))
+    if not rates:
+        raise UsageError(
+            f"No run in {runs} has timed {cell}, expected at least one finished short block: "
+            "measure it with 'levelfield run'"
+        )
+    return RecordedRates(tuple(problems), tuple(planned), tuple(own), rates)
 
 
 def _show(console: Console, answer: HistoryAnswer, last: int) -> None:
@@ -159,7 +196,7 @@ def _show(console: Console, answer: HistoryAnswer, last: int) -> None:
     console.result(f"Plot: {answer.plot}")
 
 
-def _planned(console: Console, runs: Path, pattern: str, problems: list[str]) -> list[_Found]:
+def _planned(runs: Path, pattern: str, note: Callable[[str], None]) -> list[_Found]:
     """The runs that set out to time the one cell that ``pattern`` fits, in whatever versions.
 
     Oldest first.
@@ -173,8 +210,7 @@ def _planned(console: Console, runs: Path, pattern: str, problems: list[str]) ->
         try:
             manifest = read_manifest(folder)
         except RecordError as error:
-            problems.append(str(error))
-            console.warn(f"Left out: {error}")
+            note(str(error))
             continue
         if not plans_short_blocks(manifest.plan):
             continue  # a verification alone, or trainings: nothing to be timed
@@ -221,15 +257,16 @@ def _fits(cell: Cell, pattern: str) -> bool:
     )
 
 
-def _rates(console: Console, own: Sequence[_Found], problems: list[str]) -> Iterator[RunRate]:
+def _rates(
+    own: Sequence[_Found], note: Callable[[str], None], status: Callable[[str], None]
+) -> Iterator[RunRate]:
     """Of each run; one run at a time is in memory."""
     for number, each in enumerate(own, start=1):
-        console.status(f"Reading run {number} of {len(own)}")
+        status(f"Reading run {number} of {len(own)}")
         try:
             events = read_speed_events(each.folder, each.known)
         except RecordError as error:
-            problems.append(str(error))
-            console.warn(f"Left out: {error}")
+            note(str(error))
             continue
         rates = controlled_rates(events)
         held = [result for result in map(held_result, events) if result is not None]

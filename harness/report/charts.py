@@ -43,6 +43,7 @@ from harness.report.figures import (
     Curves,
     Forest,
     Line,
+    Panel,
     Roofline,
     Scatter,
     Stack,
@@ -114,12 +115,10 @@ def draw(chart: Chart) -> str:
 
 
 def _figure(chart: Chart) -> Figure:
-    if isinstance(chart, Bars):
-        return _bars(chart)
-    if isinstance(chart, Boxes):
-        return _boxes(chart)
-    if isinstance(chart, Forest):
-        return _forest(chart)
+    if isinstance(chart, Bars | Boxes | Forest):
+        figure, axes = canvas(height_inches(chart))
+        draw_rows(axes, chart)
+        return figure
     if isinstance(chart, Curves):
         return _curves(chart)
     if isinstance(chart, Stack):
@@ -129,9 +128,27 @@ def _figure(chart: Chart) -> Figure:
     return _scatter(chart)
 
 
-def _bars(chart: Bars) -> Figure:
+def height_inches(chart: Bars | Boxes | Forest) -> float:
+    """Of a figure in which each row of ``chart`` has room."""
+    if isinstance(chart, Bars):
+        return 0.6 + 0.34 * len(chart.bars)
+    if isinstance(chart, Boxes):
+        return 0.6 + 0.42 * len(chart.boxes)
+    return 0.7 + 0.42 * len(chart.ratios)
+
+
+def draw_rows(axes: Axes, chart: Bars | Boxes | Forest) -> None:
+    """``chart``, one contender a row, is drawn on ``axes``."""
+    if isinstance(chart, Bars):
+        _bars(axes, chart)
+    elif isinstance(chart, Boxes):
+        _boxes(axes, chart)
+    else:
+        _forest(axes, chart)
+
+
+def _bars(axes: Axes, chart: Bars) -> None:
     """Horizontal bars from zero with their intervals; the value stands at the bar's end."""
-    figure, axes = canvas(0.6 + 0.34 * len(chart.bars))
     ends = [max(bar.value, bar.high or 0.0) for bar in chart.bars]
     for row, (bar, end) in enumerate(zip(chart.bars, ends, strict=True)):
         before = list(axes.get_children())
@@ -156,12 +173,10 @@ def _bars(chart: Bars) -> Figure:
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    return figure
 
 
-def _boxes(chart: Boxes) -> Figure:
+def _boxes(axes: Axes, chart: Boxes) -> None:
     """One row a contender: dots, above them a box from quartile to quartile with its median."""
-    figure, axes = canvas(0.6 + 0.42 * len(chart.boxes))
     for row, box in enumerate(chart.boxes):
         if not box.values:
             continue
@@ -180,7 +195,6 @@ def _boxes(chart: Boxes) -> Figure:
     mark_rows(axes, [box.style for box in chart.boxes])
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    return figure
 
 
 def some_of(values: Sequence[float]) -> list[float]:
@@ -193,9 +207,8 @@ def some_of(values: Sequence[float]) -> list[float]:
     return [ordered[round(index * step)] for index in range(MANY_IN_A_ROW)]
 
 
-def _forest(chart: Forest) -> Figure:
+def _forest(axes: Axes, chart: Forest) -> None:
     """Ratios with intervals on a log axis; behind them the equivalence band and A/A."""
-    figure, axes = canvas(0.7 + 0.42 * len(chart.ratios))
     axes.set_xscale("log")
     axes.axvspan(*chart.band, color=BAND.light, linewidth=0, zorder=0)
     axes.axvline(1, color=MUTED.light, linewidth=0.8, zorder=1)
@@ -217,7 +230,6 @@ def _forest(chart: Forest) -> Figure:
     margin = max((high / low) ** 0.15, 1.02)
     axes.set_xlim(low / margin, high * margin)
     set_plain_ticks(axes.xaxis, *axes.get_xlim(), suffix="×")
-    return figure
 
 
 def _curves(chart: Curves) -> Figure:
@@ -228,19 +240,8 @@ def _curves(chart: Curves) -> Figure:
     for index, panel in enumerate(chart.panels):
         axes = figure.add_subplot(count, 1, index + 1, sharex=first)
         first = first or axes
-        for order, line in enumerate(panel.lines):
-            # Thinner and thinner: curves that coincide stay visible, one inside the other.
-            own = sum(each.style is not None for each in panel.lines)
-            _band(axes, line)
-            _line(axes, line, width=1.3 + 1.4 * (own - order - 1))
-        axes.set_ylabel(panel.unit, fontsize=8)
+        draw_panel(axes, panel, chart.unit if index == count - 1 else "")
         axes.tick_params(labelcolor=MUTED.light, labelbottom=index == count - 1)
-        if panel.log:
-            set_decades(axes, [value for line in panel.lines for value in line.y if value > 0])
-        else:
-            axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel(chart.unit if index == count - 1 else "")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     labelled = {
         label: handle
         for axes in figure.axes
@@ -250,6 +251,22 @@ def _curves(chart: Curves) -> Figure:
     for axes, panel in zip(figure.axes, chart.panels, strict=True):
         mark_panel(axes, x=chart.unit, y=panel.unit)
     return figure
+
+
+def draw_panel(axes: Axes, panel: Panel, x_unit: str) -> None:
+    """The lines of ``panel`` are drawn on ``axes``, each with a label for a legend."""
+    own = sum(each.style is not None for each in panel.lines)
+    for order, line in enumerate(panel.lines):
+        # Thinner and thinner: curves that coincide stay visible, one inside the other.
+        _band(axes, line)
+        _line(axes, line, width=1.3 + 1.4 * (own - order - 1))
+    axes.set_ylabel(panel.unit, fontsize=8)
+    if panel.log:
+        set_decades(axes, [value for line in panel.lines for value in line.y if value > 0])
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(x_unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
 def _band(axes: Axes, line: Line) -> None:

@@ -302,6 +302,20 @@ def check_version(version: int, path: Path) -> None:
         )
 
 
+def run_folder(runs: Path, name: str) -> Path:
+    """The folder of a run: a path, an id under ``runs``, or ``latest``.
+
+    Raises:
+        UsageError: there is no latest one.
+    """
+    if name == "latest":
+        folders = run_folders(runs)
+        if not folders:
+            raise UsageError(f"No run in {runs}, expected one: make one with 'levelfield run'")
+        return folders[-1]
+    return runs / name if (runs / name).is_dir() else Path(name)
+
+
 def run_folders(folder: Path) -> list[Path]:
     """All run folders in ``folder``, oldest first: their names begin with the time.
 

@@ -421,3 +421,14 @@ def _manifest(
         ),
         worker_environment={},
     )
+
+
+def both_kinds() -> Run:
+    """Short and long blocks of two contenders, and the reference's second copy."""
+    contenders = (Contender("alpha"), Contender("alpha", True), Contender("beta"))
+    logs = {each: noise(seed, 5, 3, 0.01) for seed, each in enumerate(contenders)}
+    events = [
+        *short_events(logs),
+        *seeds_events({"alpha": [(0.3, 0.7), (0.3, 0.6)], "beta": [(0.3, 0.8), (0.3, 0.9)]}),
+    ]
+    return run_of(events, ["alpha", "beta"])

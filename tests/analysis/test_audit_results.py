@@ -6,7 +6,8 @@ import pytest
 
 from harness.analysis.audit import audit_verdict, clause
 from harness.analysis.baselines import run_cells
-from harness.analysis.exports import results, window_rows
+from harness.analysis.exports import results
+from harness.analysis.frames import windows_frame
 from harness.analysis.gate import gate
 from harness.analysis.held import held_results
 from harness.analysis.studies import exit_code
@@ -128,8 +129,11 @@ def test_a_gate_says_that_parity_was_lost():
 
 
 def test_exports_and_baselines_leave_it_out():
-    assert {row.cell: row.parity for row in window_rows(BAD)} == {ALPHA: "passed", BETA: "failed"}
-    assert {row.parity for row in window_rows(GOOD)} == {"passed"}
+    assert dict(zip((bad := windows_frame(BAD)).cell, bad.parity, strict=True)) == {
+        ALPHA: "passed",
+        BETA: "failed",
+    }
+    assert set(windows_frame(GOOD).parity) == {"passed"}
     assert [(each.cell, each.reason) for each in results(BAD).left_out] == [(BETA, "audit_failed")]
     assert results(GOOD).left_out == ()
     good, bad = run_cells(BAD)

@@ -6,12 +6,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from harness.analysis.exports import bencher_metrics, github_benchmarks, results, window_rows
+from harness.analysis.exports import bencher_metrics, github_benchmarks, results
 from harness.analysis.verdicts import judge
-from harness.spec.events import GpuReading, Run
 
 from .golden import stored_run
-from .runs import Contender, cell, long_events, noise, on_gpu, run_of, seeds_events, short_events
+from .runs import Contender, both_kinds, cell, long_events, noise, run_of, short_events
 
 BENCHER = {
     "type": "object",
@@ -58,80 +57,8 @@ GITHUB = {
 is an error there."""
 
 
-def both_kinds() -> Run:
-    """Short and long blocks of two contenders, and the reference's second copy."""
-    contenders = (Contender("alpha"), Contender("alpha", True), Contender("beta"))
-    logs = {each: noise(seed, 5, 3, 0.01) for seed, each in enumerate(contenders)}
-    events = [
-        *short_events(logs),
-        *seeds_events({"alpha": [(0.3, 0.7), (0.3, 0.6)], "beta": [(0.3, 0.8), (0.3, 0.9)]}),
-    ]
-    return run_of(events, ["alpha", "beta"])
-
-
 def plain(value: object) -> object:
     return msgspec.json.decode(msgspec.json.encode(value))
-
-
-def test_every_window_of_a_finished_block_is_a_row():
-    run = both_kinds()
-    rows = list(window_rows(run))
-    short = [row for row in rows if not row.long]
-    assert len(short) == 5 * 3 * 3
-    assert len(rows) - len(short) == 2 * 2 * 10
-    assert sum(row.twin for row in rows) == 5 * 3
-    assert {row.seed for row in rows if row.long} == {40, 41}
-    first = rows[0]
-    assert (first.cell, first.group) == (cell("alpha").id, cell("alpha").group)
-    assert (first.recipe, first.framework, first.version) == ("lenet-sgd", "alpha", "1.0")
-    assert first.examples_per_second == pytest.approx(first.examples / first.wall_seconds)
-    assert (first.trained_examples, first.correct_examples) == (5632, 2560)
-
-
-def test_readings_of_a_gpu_are_columns_of_their_own():
-    reading = GpuReading(
-        sm_clock_mhz=1410,
-        throttle_reasons=("gpu_idle", "sw_power_cap"),
-        interval_seconds=0.75,
-        energy_joules=90.5,
-    )
-    row = next(window_rows(on_gpu(both_kinds(), reading)))
-    assert (row.gpu_sm_clock_mhz, row.gpu_power_watts) == (1410, None)
-    assert row.gpu_throttle_reasons == "gpu_idle sw_power_cap"
-    assert (row.gpu_interval_seconds, row.gpu_energy_joules) == (0.75, 90.5)
-    assert {f"gpu_{name}" for name in GpuReading.__struct_fields__} <= set(row.__struct_fields__)
-    assert next(window_rows(both_kinds())).gpu_throttle_reasons is None
-
-
-@pytest.mark.parametrize("name", ["failed_cell", "stopped_early"])
-def test_windows_of_unfinished_blocks_and_failed_trials_are_no_rows(name):
-    run = stored_run(name)
-    rows = list(window_rows(run))
-    rates = {(rate.cell, rate.twin): rate.blocks for rate in judge(run).rates}
-    seen = {key: set() for key in rates}
-    for row in rows:
-        seen[row.cell, row.twin].add(row.block)
-    assert {key: len(blocks) for key, blocks in seen.items()} == rates
-
-
-def test_a_row_says_whether_its_cell_passed_parity():
-    rows = list(window_rows(stored_run("parity_failed")))
-    assert {row.framework: row.parity for row in rows} == {
-        "alpha": "passed", "beta": "passed", "gamma": "failed",
-    }  # fmt: skip
-
-
-def test_a_window_that_no_clock_can_have_shown_has_no_rate():
-    run = both_kinds()
-    events = [
-        msgspec.structs.replace(event, wall_seconds=0.0)
-        if hasattr(event, "wall_seconds")
-        else event
-        for event in run.events
-    ]
-    rows = list(window_rows(Run(manifest=run.manifest, events=events)))
-    assert rows
-    assert {row.examples_per_second for row in rows} == {None}
 
 
 def test_results_are_those_of_the_judgement():

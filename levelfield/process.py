@@ -1,4 +1,4 @@
-"""The command ``levelfield``: the first module that its process runs, and the last.
+"""The process of the command ``levelfield``, from its first moment to its last.
 
 Every end of that process is decided here. 1 and 4 are answers, which only a command gives, by
 returning them; whatever else happens is one line and 2, or 130 for Ctrl-C. Nothing is imported at
@@ -12,19 +12,17 @@ import errno
 import io
 import os
 import sys
-from importlib.machinery import PathFinder
+
+from levelfield.ours import HERE, Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
     from types import FrameType, TracebackType
     from typing import NoReturn
 
 FAILED = 2
 INTERRUPTED = 130
 """After Ctrl-C, as shells have it (128 + SIGINT)."""
-HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  # pathlib takes time
-OURS = ("harness", "impls")
 NOBODY_READS = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ECONNRESET)
 """What writing to a pipe, file descriptor, terminal or socket ends with that has no other end."""
 
@@ -51,14 +49,6 @@ class _Outlet(io.FileIO):
             # Whoever shares the pipe has made it answer "later" instead of waiting.
             os.set_blocking(self.fileno(), True)
         return len(data)
-
-
-class _Ours:
-    """Finds our packages beside this file, whatever folders of their names ``PYTHONPATH`` has."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return PathFinder.find_spec(name, [HERE]) if name in OURS else None
 
 
 class _Command:
@@ -140,7 +130,7 @@ class _Command:
 
     def _own_surroundings(self) -> None:
         """What is meant for other programs here changes nothing."""
-        sys.meta_path.insert(0, _Ours)
+        sys.meta_path.insert(0, Finder)
         # A notebook's back end, which is installed nowhere else; pictures are drawn without one.
         os.environ.pop("MPLBACKEND", None)
         if sys.warnoptions:
@@ -202,7 +192,3 @@ def _places(traceback: TracebackType | None) -> str:
             found.append(f"{name.rpartition(os.sep)[2]}:{traceback.tb_lineno}")
         traceback = traceback.tb_next
     return ", ".join(found) or "before it began"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m levelfield``: the same as ``levelfield``."""
+
+from levelfield import main
+
+main()
