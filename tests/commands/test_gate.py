@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import paths
 from harness.commands.catalogue import read_catalogue
 from harness.commands.gate import Comparison, revisions
 from harness.commands.revisions import settings_folder
@@ -184,25 +185,42 @@ def test_wrong_settings_are_named_with_their_file(levelfield, repository, settin
     assert said in done.stderr and "pyproject.toml" in done.stderr
 
 
+WRAPPED = """import time
+
+from impls.pytorch import adapter as framework
+
+
+def create(setup):
+    adapter = framework.create(setup)
+    train = adapter.train
+
+    def later(batches):
+        began = time.perf_counter()
+        train(batches)
+        until = time.perf_counter() + TIMES * (time.perf_counter() - began)
+        while time.perf_counter() < until:
+            pass
+
+    adapter.train = later
+    return adapter
+"""
+
+
+@pytest.mark.frameworks
 @pytest.mark.slow
 def test_a_head_that_takes_three_times_as_long_is_caught(levelfield, repository):
     """Whatever else the machine does meanwhile: five blocks of a busy one show nothing smaller."""
-    adapter = repository / "mine" / "plain_numpy" / "adapter.py"
-    head, body = adapter.read_text().split("    def train(")
-    adapter.write_text(
-        f"{head}    def train(self, batches):\n"
-        "        began = time.perf_counter()\n"
-        "        self.train_well(batches)\n"
-        "        until = time.perf_counter() + 2 * (time.perf_counter() - began)\n"
-        "        while time.perf_counter() < until:\n"
-        "            pass\n\n"
-        f"    def train_well({body}"
-    )
-    adapter.write_text(
-        adapter.read_text().replace("import numpy", "import time\n\nimport numpy", 1)
-    )
-    gate = ("gate", "--base", "main", "--impl-dir", "mine", "-f", "plain_numpy", *SUBSET)
-    done = levelfield(*gate, "-r", "lenet-adam-b64", "--json")
+    wrapped = repository / "mine" / "wrapped"
+    wrapped.mkdir()
+    for name in ("impl.toml", "requirements-cpu.txt", "__init__.py"):
+        shutil.copy(paths.IMPLS / "pytorch" / name, wrapped)
+    (wrapped / "adapter.py").write_text(WRAPPED.replace("TIMES", "0"))
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    (wrapped / "adapter.py").write_text(WRAPPED.replace("TIMES", "2"))
+    gate = ("gate", "--base", "main", "--impl-dir", "mine", "-f", "wrapped", *SUBSET)
+    done = levelfield(*gate, "-r", "lenet-sgd", "--json")
+    assert done.stdout, done.stderr
     answer = json.loads(done.stdout)
     [cell] = answer["judgement"]["cells"]
     assert (done.returncode, cell["speed"], cell["parity"]) == (1, "slower", "proved"), cell
