@@ -24,7 +24,7 @@ def place() -> Path:
     """Where they stand: in the user's ``TMPDIR``, where one is set, else in the user's cache."""
     asked = os.environ.get("TMPDIR")
     if asked:
-        return Path(asked) / f"levelfield-{os.getuid()}"
+        return Path(asked).absolute() / f"levelfield-{os.getuid()}"
     return paths.user_cache() / "temporary"
 
 

@@ -160,7 +160,8 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
     """
     manifest = read_manifest(folder)
     check_study(manifest, "gate")
-    terms = manifest.gate or GateTerms(base="")
+    terms = manifest.gate
+    assert terms is not None  # it is a gate
     repository = repository_of(Path.cwd()) if terms.commit else Path.cwd()
     catalogue = read_catalogue([str(repository / each) for each in terms.impl_dirs])
     if terms.commit:

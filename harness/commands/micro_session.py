@@ -115,14 +115,13 @@ class Session:
         name, began = cell.framework, time.monotonic()
         title = self._title(cell)
         self._console.say(f"{title}, micro-benchmarks ({', '.join(job.modes)})")
-        implementation = self._implementation(cell)
         try:
-            with temporary_folder("micro") as scratch:
-                path = Path(scratch) / "job.json"
+            with temporary_folder("micro", for_sockets=True) as scratch:
+                path = scratch / "job.json"
                 write_job(job, path)
                 run_suites(
                     Path(environment.python),
-                    worker_environment(implementation, cell.settings, cell.threads, cell.device),
+                    self._variables(cell, scratch),
                     path,
                     folder / "logs" / f"micro-{name}.log",
                     SuiteProgress(self._console, title),
@@ -135,6 +134,12 @@ class Session:
         self._console.say(
             f"{title}: {len(file.benchmarks)} benchmarks in {time.monotonic() - began:.0f} s"
         )
+
+    def _variables(self, cell: Cell, scratch: Path) -> dict[str, str]:
+        """Of the process that measures ``cell``; what it leaves when killed is in ``scratch``."""
+        implementation = self._implementation(cell)
+        matched = worker_environment(implementation, cell.settings, cell.threads, cell.device)
+        return {**matched, "TMPDIR": str(scratch)}
 
     def _job(
         self, cell: Cell, modes: tuple[str, ...], data: str, tools: Path, output: Path

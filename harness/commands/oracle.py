@@ -55,8 +55,9 @@ class Versions(NamedTuple, Generic[T]):
 
 
 FLOAT32_MODES = Versions(("float32-one-by-one", "float32"), ("shaken-1", "shaken-2"))
-"""Modes of the oracle."""
+"""Modes of the oracle that show what rounding in float32 does to it."""
 FLOAT64_MODES = Versions(("one-by-one",), ("shaken-float64",))
+"""Likewise in float64."""
 KEPT_BYTES = 64 * 2**20
 """Larger answers are kept for one run alone: they are weights by tens of millions."""
 

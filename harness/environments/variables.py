@@ -40,7 +40,6 @@ VARIABLES = (
     Variable("PATH", None, "compilers that a framework calls are found on it"),
     Variable("HOME", "{home}", "a folder of the suite: no settings file of the user's is read"),
     Variable("USER", None, "libraries name scratch folders after it; some users have no entry"),
-    Variable("TMPDIR", None, "where the user wants temporary files, perhaps for want of space"),
     Variable("TZ", None, "time stamps in messages are the user's; no measurement reads it"),
     Variable("LC_ALL", "C.UTF-8", "numbers and messages are formatted alike for everyone"),
     Variable(
@@ -79,7 +78,8 @@ VARIABLES = (
         devices=("gpu",),
     ),
 )
-"""All that a worker gets, beside ``environment`` in its ``impl.toml``. Not on the list, on purpose:
+"""All that a worker gets, beside ``environment`` in its ``impl.toml`` and a ``TMPDIR`` of its own,
+which lies in the user's (see ``temporary``). Not on the list, on purpose:
 ``LD_LIBRARY_PATH`` and ``LD_PRELOAD`` (would put other libraries under the measured wheels),
 ``PYTHON*`` (other modules), proxies and credentials (a worker fetches nothing and is recorded)."""
 

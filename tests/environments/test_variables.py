@@ -29,7 +29,6 @@ def test_matched_workers_get_this_and_nothing_else(make_toy, tmp_path) -> None:
         "PATH": "/usr/bin",
         "HOME": str(home),
         "USER": "someone",
-        "TMPDIR": "/scratch",
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:"
@@ -50,7 +49,6 @@ def test_stock_workers_get_the_same_threads_and_the_usual_allocator(make_toy, tm
         "PATH": "/usr/bin",
         "HOME": str(tmp_path),
         "USER": "someone",
-        "TMPDIR": "/scratch",
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
         "OMP_NUM_THREADS": "2",
