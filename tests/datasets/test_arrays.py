@@ -134,19 +134,16 @@ import sys
 from pathlib import Path
 import numpy as np
 from harness.datasets.arrays import digest_of_folder, load_arrays, rows_at
-
-def peak_mib():
-    status = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in status if line.startswith("VmHWM:")).split()[1]) / 1024
+from harness.worker.readings import peak_memory_bytes
 
 folder = Path(sys.argv[1])
 images = load_arrays(folder).train_images
-before = peak_mib()
+before = peak_memory_bytes()
 digest_of_folder(folder)
 order = np.random.RandomState(0).permutation(len(images)).reshape(-1, 100)
 for indices in order:
     rows_at(images, indices)
-print(len(order), peak_mib() - before)
+print(len(order), (peak_memory_bytes() - before) / 2**20)
 """
 
 

@@ -23,13 +23,14 @@ SECONDS = 2.0
 MEGABYTES = 500
 CONTENDERS = [Contender("alpha"), Contender("alpha", True), Contender("beta"), Contender("gamma")]
 PROGRAM = """
-import resource, sys, time
+import sys, time
 import levelfield, pandas
+from harness.worker.readings import peak_memory_bytes
 wall, cpu = time.perf_counter(), time.process_time()
 run = levelfield.read_run(sys.argv[1])
 assert len(run.windows) == {windows}
 seconds = time.process_time() - cpu, time.perf_counter() - wall
-print(*seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(*seconds, peak_memory_bytes() / 2**20)
 """
 
 
