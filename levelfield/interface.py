@@ -29,9 +29,10 @@ class StoredRun:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         """Read the run in ``folder``."""
         with within():
+            from harness.analysis.observations import Observations
             from harness.store.runs import read_run as read
 
-            self._run = read(Path(folder))
+            self._run = Observations(read(Path(folder)))
         self.folder = Path(folder)
         self.id: str = self._run.manifest.run
 
@@ -56,12 +57,12 @@ class StoredRun:
     @cached_property
     def rates(self) -> DataFrame:
         """A row for each contender: examples/s with its 95 % interval."""
-        return self._frame("rates_frame", judged=True)
+        return self._frame("rates_frame")
 
     @cached_property
     def verdicts(self) -> DataFrame:
         """A row for each pair of contenders: the ratio of rates, its intervals, the verdict."""
-        return self._frame("verdicts_frame", judged=True)
+        return self._frame("verdicts_frame")
 
     @cached_property
     def parity(self) -> DataFrame:
@@ -73,18 +74,11 @@ class StoredRun:
         """A row for each point of a long trial's curve, by epochs and by training seconds."""
         return self._frame("curves_frame")
 
-    def _frame(self, name: str, *, judged: bool = False) -> DataFrame:
+    def _frame(self, name: str) -> DataFrame:
         with within():
             from harness.analysis import frames
 
-            make = getattr(frames, name)
-            return make(self._run, self._judgement) if judged else make(self._run)
-
-    @cached_property
-    def _judgement(self) -> Any:
-        from harness.analysis.verdicts import judge
-
-        return judge(self._run)
+            return getattr(frames, name)(self._run)
 
     @cached_property
     def _charts(self) -> Mapping[str, Any]:

@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.builds import environments_of
-from harness.analysis.comparability import obstacles
 from harness.analysis.controlled import ControlledRate, controlled_rates
 from harness.analysis.curves import Curve, curves_by_cell
-from harness.analysis.held import held_results
 from harness.analysis.judgement import REASONS
-from harness.analysis.outcomes import Parity
+from harness.analysis.observations import Observations
+from harness.analysis.outcomes import Proof
 from harness.analysis.protocol import LEAST_BLOCKS
-from harness.analysis.trials import Trial, finished_blocks
+from harness.analysis.trials import Trial
 from harness.spec.baselines import Baseline, BaselineCell, BaselineValue, TrainedAccuracy
 from harness.spec.cells import Cell
-from harness.spec.events import Failure, Group, Manifest, Run
+from harness.spec.events import Group, Manifest
 from harness.spec.machine import Environment
 from harness.spec.recipes import Recipe
 
@@ -49,55 +47,46 @@ class RunCell(NamedTuple):
     """What a run says of one cell."""
 
     cell: Cell
-    parity: Parity
+    parity: Proof
     kept: BaselineCell | None
     """With this run's value alone; nothing where there is none that may be compared."""
     lack: str
     """Why there is none, as a clause; empty where there is."""
 
 
-def run_cells(run: Run) -> tuple[RunCell, ...]:
+def run_cells(run: Observations) -> tuple[RunCell, ...]:
     """Every cell of the run, in its order, without those of a gate's base and of scripts."""
-    blocks = {long: finished_blocks(run, long=long) for long in (False, True)}
-    parity = held_results(run)
-    barred = obstacles(run.manifest.cells, parity, (*blocks[False], *blocks[True])).of_cells
-    passed: dict[str, bool] = {}
-    for result in parity:
-        passed[result.cell] = passed.get(result.cell, True) and result.passed
-    failures = {
-        event.cell: f"{event.phase}: {event.reason}"
-        for event in run.events
-        if isinstance(event, Failure)
-    }
     trials = {
-        trial.started.cell: trial for block in reversed(blocks[False]) for trial in block.trials
+        trial.started.cell: trial for block in reversed(run.short_blocks) for trial in block.trials
     }
-    environments = environments_of(run.manifest.cells, run.manifest.environments)
     trained = {cell: curves for (_, cell), curves in curves_by_cell(run).items()}
     rates = controlled_rates(run.events)
     found = []
     for cell in run.manifest.cells:
         if not cell.of_work_tree:
             continue
-        proved: Parity = "not_run"
-        if cell.id in passed:
-            proved = "proved" if passed[cell.id] else "lost"
-        if cell.id in barred:
-            lack = REASONS[barred[cell.id].reason]
-        elif cell.id in failures:
-            lack = failures[cell.id]
-        elif cell.id not in rates:
-            lack = "no finished block has it"
-        elif rates[cell.id].blocks < LEAST_BLOCKS:
-            lack = f"{rates[cell.id].blocks} finished blocks, expected {LEAST_BLOCKS} or more"
-        else:
+        lack = _lack(run, cell.id, rates.get(cell.id))
+        kept = None
+        if not lack:
             value = _value(run.manifest, rates[cell.id], trained.get(cell.id, ()))
-            conditions = _conditions(run.manifest, cell, trials[cell.id], environments.get(cell.id))
+            environment = run.environments.get(cell.id)
+            conditions = _conditions(run.manifest, cell, trials[cell.id], environment)
             kept = BaselineCell(series=cell.series, conditions=conditions, values=(value,))
-            found.append(RunCell(cell, proved, kept, ""))
-            continue
-        found.append(RunCell(cell, proved, None, lack))
+        found.append(RunCell(cell, run.proof(cell.id), kept, lack))
     return tuple(found)
+
+
+def _lack(run: Observations, cell: str, rate: ControlledRate | None) -> str:
+    """Why there is nothing of ``cell`` to compare, as a clause; empty where there is."""
+    if cell in run.obstacles.of_cells:
+        return REASONS[run.obstacles.of_cells[cell].reason]
+    if cell in run.failures:
+        return f"{run.failures[cell].phase}: {run.failures[cell].reason}"
+    if rate is None:
+        return "no finished block has it"
+    if rate.blocks < LEAST_BLOCKS:
+        return f"{rate.blocks} finished blocks, expected {LEAST_BLOCKS} or more"
+    return ""
 
 
 def differences(got: Mapping[str, str], expected: Mapping[str, str]) -> tuple[Difference, ...]:

@@ -23,19 +23,24 @@ where a loss of ``accuracy_blind_to`` (5 points) would still lie inside the inte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 import numpy as np
-from scipy import special
 
 from harness.analysis.baselines import RunCell
-from harness.analysis.judgement import Interval
-from harness.analysis.outcomes import Accuracy, Parity, Speed
-from harness.analysis.protocol import holm
-from harness.analysis.slowdown import beyond_noise
-from harness.analysis.spread import LEAST_SD_OF_ACCURACY, LEAST_SD_OF_LOG_RATE, spread
+from harness.analysis.estimate import (
+    LEAST_SD_OF_ACCURACY,
+    LEAST_SD_OF_LOG_RATE,
+    Estimate,
+    Interval,
+    mean_of,
+    one_more,
+)
+from harness.analysis.outcomes import Accuracy, Proof, Speed
+from harness.analysis.rules import Limits, Worsening, unusual
+from harness.analysis.slowdown import accuracy_limits, beyond_noise, slowdown_limits
 from harness.spec.baselines import BaselineCell, BaselineValue
 from harness.spec.gates import GateTerms, Thresholds
 
@@ -50,7 +55,7 @@ class CheckedCell(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     speed: Speed
     accuracy: Accuracy = "not_judged"
-    parity: Parity
+    parity: Proof
     thresholds: Thresholds
     detail: str = ""
     """Why it was not compared, failed, or is too noisy."""
@@ -89,34 +94,6 @@ class CheckJudgement(msgspec.Struct, frozen=True, kw_only=True):
     lost; 4 too noisy."""
 
 
-class Prediction(NamedTuple):
-    """One value, held against earlier ones."""
-
-    below: float
-    """How far it lies below their mean."""
-    error: float
-    """s √(1 + 1/n): the scale of the prediction."""
-    freedom: int
-
-    @property
-    def p(self) -> float:
-        """One-sided, of a value as low as this or lower."""
-        return float(special.stdtr(self.freedom, -self.below / self.error))
-
-    def reach(self, alpha: float) -> float:
-        """How far below the mean a share ``alpha`` of unchanged runs lie at least."""
-        return float(special.stdtrit(self.freedom, 1 - alpha)) * self.error
-
-
-def prediction(value: float, earlier: Sequence[float], least_sd: float) -> Prediction:
-    """``value`` against two or more ``earlier`` ones, whose SD counts as ``least_sd`` or more."""
-    known = np.array(earlier)
-    # Equal values are equal: their mean may differ from them in the last digit.
-    centre = earlier[0] if np.ptp(known) == 0 else float(known.mean())
-    error = spread(known, least_sd) * math.sqrt(1 + 1 / len(known))
-    return Prediction(centre - value, error, len(known) - 1)
-
-
 def check(
     cells: Sequence[RunCell],
     baseline: dict[str, BaselineCell],
@@ -124,49 +101,66 @@ def check(
     *,
     floors: Sequence[Interval] = (),
 ) -> tuple[CheckedCell, ...]:
-    """Every cell of a run, against the earlier runs that ``baseline`` (by series) has of it.
+    """Every cell of a run, against the earlier runs that ``baseline`` has of it.
 
     The conditions are the same: that has been seen to. A run that was saved itself is left out of
-    its own past. ``floors``: as ``failed_noise_floors`` of the run.
+    its own past.
+
+    Args:
+        cells: all of the run.
+        baseline: series → what is stored of it.
+        terms: with each cell's thresholds.
+        floors: as ``failed_noise_floors`` of the run.
     """
     found = [_described(each, baseline.get(each.cell.series), terms) for each in cells]
     values = {each.cell.series: each.kept.values[0] for each in cells if each.kept}
-    judged = [each for each in found if each.speed == "held"]
-    speeds = {}
-    accuracies = {}
-    for each in judged:
-        value, earlier = values[each.series], _earlier(values[each.series], baseline[each.series])
-        speeds[each.series] = prediction(
+    speeds: dict[str, Estimate] = {}
+    losses: dict[str, Estimate] = {}
+    limits = {cell.series: cell.thresholds for cell in found if cell.speed == "held"}
+    for series in limits:
+        value, earlier = values[series], _earlier(values[series], baseline[series])
+        speeds[series] = below_usual(
             _normalised(value), list(map(_normalised, earlier)), LEAST_SD_OF_LOG_RATE
         )
         same = [other for other in earlier if _trained(other) == _trained(value)]
         if value.accuracies and len(same) >= LEAST_RUNS:
-            accuracies[each.series] = prediction(
+            losses[series] = below_usual(
                 _accuracy(value), list(map(_accuracy, same)), LEAST_SD_OF_ACCURACY
             )
-    by_speed = dict(zip(speeds, holm([each.p for each in speeds.values()]), strict=True))
-    by_accuracy = dict(zip(accuracies, holm([each.p for each in accuracies.values()]), strict=True))
-    answered = []
-    for each in found:
-        if each.series in speeds:
-            each = _with_speed(
-                each, values[each.series], speeds[each.series], by_speed[each.series], terms.alpha,
-                len(speeds),
-            )  # fmt: skip
-            # By the lower bound of how far it lies below what is usual.
-            of = speeds[each.series]
-            at_least = of.below - of.reach(terms.alpha / len(speeds))
-            believed = each.speed == "slower" and beyond_noise(at_least, floors)
-            if floors and not believed:
-                why = "a reference of the run differed from its own second copy"
-                each = msgspec.structs.replace(each, speed="too_noisy", detail=why)
-        if each.series in accuracies:
-            each = _with_accuracy(
-                each, accuracies[each.series], by_accuracy[each.series], terms.alpha,
-                len(accuracies),
-            )  # fmt: skip
-        answered.append(each)
-    return tuple(answered)
+    by_speed = _held_against(
+        speeds,
+        [slowdown_limits(limits[each]) for each in speeds],
+        terms.alpha,
+    )
+    by_accuracy = _held_against(
+        losses,
+        [accuracy_limits(limits[each]) for each in losses],
+        terms.alpha,
+    )
+    return tuple(
+        _with_accuracy(
+            _with_speed(
+                cell, values.get(cell.series), by_speed.get(cell.series), terms.alpha, floors
+            ),
+            by_accuracy.get(cell.series),
+        )
+        for cell in found
+    )
+
+
+def below_usual(value: float, earlier: Sequence[float], least_sd: float) -> Estimate:
+    """How far ``value`` lies below the mean of two or more ``earlier`` ones, with the error that
+    one more value has; their SD counts as ``least_sd`` or more."""
+    known = mean_of(np.array(earlier), least_sd)
+    assert known is not None, "there are earlier values"
+    usual = one_more(known)
+    return usual._replace(mean=usual.mean - value)
+
+
+def _held_against(
+    found: Mapping[str, Estimate], limits: Sequence[Limits], alpha: float
+) -> dict[str, Worsening]:
+    return dict(zip(found, unusual(list(found.values()), limits, alpha), strict=True))
 
 
 def _described(each: RunCell, known: BaselineCell | None, terms: GateTerms) -> CheckedCell:
@@ -195,40 +189,43 @@ def _described(each: RunCell, known: BaselineCell | None, terms: GateTerms) -> C
 
 
 def _with_speed(
-    of: CheckedCell, value: BaselineValue, found: Prediction, p: float, alpha: float, family: int
+    cell: CheckedCell,
+    value: BaselineValue | None,
+    outcome: Worsening | None,
+    alpha: float,
+    floors: Sequence[Interval],
 ) -> CheckedCell:
-    slowdown = math.expm1(found.below)
-    blind = math.expm1(found.reach(alpha / family)) > of.thresholds.blind_to
-    speed: Speed = "held"
+    """``cell`` with what ``outcome`` says of its speed; ``floors``: as in ``check``."""
+    if outcome is None or value is None:
+        return cell
+    below, usual = outcome.estimate.mean, outcome.estimate.half(1 - alpha)
+    speed: Speed = "slower" if outcome.word == "worse" else outcome.word
     detail = ""
-    if p < alpha and slowdown > of.thresholds.slowdown:
-        speed = "slower"
-    elif blind:
-        speed = "too_noisy"
-        detail = f"a slowdown of {of.thresholds.blind_to:.0%} would be within the usual range"
+    if speed == "too_noisy":
+        detail = f"a slowdown of {cell.thresholds.blind_to:.0%} would be within the usual range"
+    if floors and not (speed == "slower" and beyond_noise(outcome.at_least, floors)):
+        speed, detail = "too_noisy", "a reference of the run differed from its own second copy"
     return msgspec.structs.replace(
-        of,
+        cell,
         speed=speed,
         detail=detail,
         examples_per_second=value.examples_per_second,
-        expected_examples_per_second=value.examples_per_second * math.exp(found.below),
-        slowdown=slowdown,
-        usual_from=math.expm1(-found.reach(alpha)),
-        usual_to=math.expm1(found.reach(alpha)),
-        p_adjusted=p,
+        expected_examples_per_second=value.examples_per_second * math.exp(below),
+        slowdown=math.expm1(below),
+        usual_from=math.expm1(-usual),
+        usual_to=math.expm1(usual),
+        p_adjusted=outcome.p_adjusted,
     )
 
 
-def _with_accuracy(
-    of: CheckedCell, found: Prediction, p: float, alpha: float, family: int
-) -> CheckedCell:
-    accuracy: Accuracy = "held"
-    if p < alpha and found.below > of.thresholds.accuracy:
-        accuracy = "lower"
-    elif found.reach(alpha / family) > of.thresholds.accuracy_blind_to:
-        accuracy = "too_noisy"
+def _with_accuracy(cell: CheckedCell, outcome: Worsening | None) -> CheckedCell:
+    if outcome is None:
+        return cell
     return msgspec.structs.replace(
-        of, accuracy=accuracy, accuracy_loss=found.below, accuracy_runs=found.freedom + 1
+        cell,
+        accuracy="lower" if outcome.word == "worse" else outcome.word,
+        accuracy_loss=outcome.estimate.mean,
+        accuracy_runs=outcome.estimate.n,
     )
 
 

@@ -35,7 +35,7 @@ class ControlledRate(NamedTuple):
 
     blocks: int
     log_rate: float
-    """Mean over blocks of the log of the median over rounds of examples/s, as in ``estimates``."""
+    """Mean over blocks of the log of the median over rounds of examples/s, as in ``samples``."""
     log_control: float
     """Mean over the same blocks of the log of the median of the control's seconds, over all
     windows of the block."""

@@ -15,38 +15,45 @@ difference is near 0 because both guess. It is left out, and told. Below 3 seeds
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import special
 
-from harness.analysis.comparability import obstacles
 from harness.analysis.curves import Curve, curves_by_cell
-from harness.analysis.estimates import Floats
-from harness.analysis.held import held_results
-from harness.analysis.judgement import Interval
-from harness.analysis.protocol import holm
+from harness.analysis.estimate import (
+    LEAST_SD_OF_ACCURACY_DIFFERENCE,
+    Estimate,
+    Floats,
+    Interval,
+    holm,
+    mean_of,
+)
+from harness.analysis.observations import Observations, once
 from harness.analysis.reproduction import TAKEN_OFF
-from harness.analysis.spread import LEAST_SD_OF_ACCURACY_DIFFERENCE, spread
-from harness.analysis.trials import finished_blocks
-from harness.spec.events import Run
+from harness.analysis.rules import Settled, TwoSided
 
 EQUIVALENT_WITHIN = 0.005
 """Differences of accuracy up to 0.5 points are of no practical interest."""
 ALPHA = 0.05
 """Of each one-sided test, and of the family of tests for a difference."""
+RULE = TwoSided(EQUIVALENT_WITHIN, ALPHA, ALPHA)
 LEAST_SEEDS = 3
-MOST_SEEDS = 1_000
-"""Larger numbers of seeds to settle are not told apart."""
 
 ConvergenceWord = Literal["equivalent", "different", "inconclusive"]
 ConvergenceReason = Literal[
     "equivalence", "difference", "not_settled", "too_few_seeds", "not_comparable"
 ]
+
+OUTCOMES: dict[Settled, tuple[ConvergenceWord, ConvergenceReason]] = {
+    "more": ("different", "difference"),
+    "less": ("different", "difference"),
+    "equivalent": ("equivalent", "equivalence"),
+    "open": ("inconclusive", "not_settled"),
+}
+"""What the rule says of a difference of accuracies → what that means here."""
 
 
 class Convergence(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,94 +91,49 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
     ``seeds``."""
 
 
-class Paired(NamedTuple):
-    """Differences of two contenders, seed by seed."""
+class _Pair(NamedTuple):
+    """Two contenders that were trained, seed by seed."""
 
-    differences: Floats
-
-    @property
-    def seeds(self) -> int:
-        """How many."""
-        return len(self.differences)
-
-    @property
-    def mean(self) -> float:
-        """Over seeds."""
-        return float(self.differences.mean())
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean, never 0: see ``spread``."""
-        return spread(self.differences, LEAST_SD_OF_ACCURACY_DIFFERENCE) / math.sqrt(self.seeds)
-
-    def interval(self, confidence: float) -> Interval:
-        """The t-interval of the mean difference, of at least 2 seeds."""
-        half = float(special.stdtrit(self.seeds - 1, (1 + confidence) / 2)) * self.error
-        return Interval(low=self.mean - half, high=self.mean + half, confidence=confidence)
-
-    def p_below(self, bound: float) -> float:
-        """One-sided p of a mean at or above ``bound``: small where it is clearly below."""
-        return float(special.stdtr(self.seeds - 1, (self.mean - bound) / self.error))
-
-    def p_above(self, bound: float) -> float:
-        """One-sided p of a mean at or below ``bound``."""
-        return Paired(-self.differences).p_below(-bound)
-
-    @property
-    def p_equivalence(self) -> float:
-        """Of a mean outside ±0.005 (Schuirmann, 1987)."""
-        return max(self.p_below(EQUIVALENT_WITHIN), self.p_above(-EQUIVALENT_WITHIN))
-
-    @property
-    def p_difference(self) -> float:
-        """Two-sided, of a mean of 0 (Student, 1908)."""
-        return 2 * min(self.p_below(0), self.p_above(0))
+    described: Convergence
+    """With numbers, not yet judged."""
+    difference: Estimate | None
+    """Of final accuracies; nothing where no test is made."""
 
 
-def convergences(run: Run) -> tuple[Convergence, ...]:
+@once
+def convergences(run: Observations) -> tuple[Convergence, ...]:
     """All pairs of contenders of each group that were trained whole, in the order of the plan.
 
     Groups with a loader are left out: each contender has an order of its own there.
     """
-    found = list(_described_pairs(run))
-    family = [paired for _, paired in found if paired is not None]
-    adjusted = iter(holm([paired.p_difference for paired in family]))
+    pairs = list(_pairs(run))
+    family = [pair.difference for pair in pairs if pair.difference is not None]
+    adjusted = iter(holm([difference.p for difference in family]))
     return tuple(
-        described if paired is None else _judged(described, paired, next(adjusted), len(family))
-        for described, paired in found
+        pair.described
+        if pair.difference is None
+        else _judged(pair.described, pair.difference, next(adjusted), len(family))
+        for pair in pairs
     )
 
 
-def seeds_to_settle(of: Paired, family: int) -> int:
-    """The smallest number of seeds that would settle ``of`` if mean and SD stayed as they are.
-
-    For a difference at α ÷ ``family``, the most that Holm can ask. ``MOST_SEEDS`` + 1 means more
-    than ``MOST_SEEDS``.
-    """
-    seeds = np.arange(of.seeds + 1, MOST_SEEDS + 1)
-    error = of.error * math.sqrt(of.seeds) / np.sqrt(seeds)
-    size = abs(of.mean)
-    for_difference = special.stdtrit(seeds - 1, 1 - ALPHA / family / 2) * error
-    for_equivalence = special.stdtrit(seeds - 1, 1 - ALPHA) * error
-    settled = (for_difference < size) | (size + for_equivalence < EQUIVALENT_WITHIN)
-    return int(seeds[settled.argmax()]) if settled.any() else MOST_SEEDS + 1
+def accuracy_difference(differences: Floats) -> Estimate | None:
+    """The mean of ``differences`` of test accuracy, one a seed; nothing without any."""
+    return mean_of(differences, LEAST_SD_OF_ACCURACY_DIFFERENCE)
 
 
-def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
-    """Each pair with its numbers but not yet judged; its differences where they can be."""
-    blocks = finished_blocks(run, long=True)
-    barred = obstacles(run.manifest.cells, held_results(run), blocks)
+def _pairs(run: Observations) -> Iterator[_Pair]:
     with_loader = {cell.id for cell in run.manifest.cells if cell.loads}
     trained = curves_by_cell(run)
     for group in run.manifest.plan.groups:
-        cells = [each for each in group.cells if (group.name, each) in trained]
+        cells = [cell for cell in group.cells if (group.name, cell) in trained]
         for against, cell in combinations(cells, 2):
             if with_loader & {against, cell}:
                 continue
             curves = trained[group.name, cell], trained[group.name, against]
-            paired, seeds, guessing, epoch = _paired(*curves)
-            obstacle = barred.between(cell, against)
-            shown = bool(paired.seeds and not obstacle)
+            differences, seeds, guessing, epoch = _paired(*curves)
+            obstacle = run.obstacles.between(cell, against)
+            shown = None if obstacle else accuracy_difference(differences)
             described = Convergence(
                 group=group.name,
                 cell=cell,
@@ -181,17 +143,17 @@ def _described_pairs(run: Run) -> Iterator[tuple[Convergence, Paired | None]]:
                 detail=obstacle.detail if obstacle else "",
                 epoch=epoch,
                 seeds=seeds,
-                difference=paired.mean if shown else None,
-                interval=paired.interval(1 - 2 * ALPHA) if shown and paired.seeds > 1 else None,
-                differences=tuple(paired.differences.tolist()) if shown else (),
+                difference=shown.mean if shown else None,
+                interval=shown.interval(1 - 2 * ALPHA) if shown else None,
+                differences=tuple(differences.tolist()) if shown else (),
                 both_guessing=guessing,
             )
-            yield described, paired if shown and paired.seeds >= LEAST_SEEDS else None
+            yield _Pair(described, shown if shown and shown.n >= LEAST_SEEDS else None)
 
 
 def _paired(
     cell: Sequence[Curve], against: Sequence[Curve]
-) -> tuple[Paired, tuple[int, ...], tuple[int, ...], int | None]:
+) -> tuple[Floats, tuple[int, ...], tuple[int, ...], int | None]:
     """Differences at the last epoch that all have reached, their seeds, those with which neither
     learned, and that epoch.
     """
@@ -204,7 +166,7 @@ def _paired(
     differences = [round(of_cell[key] - of_against[key], 12) for key in learned]
     seeds = tuple(seed for _, seed, _ in learned)
     guessing = tuple(key[1] for key in shared if key not in learned)
-    return Paired(np.array(differences)), seeds, guessing, epoch
+    return np.array(differences), seeds, guessing, epoch
 
 
 def _last_points(of: Sequence[Curve]) -> dict[tuple[int, int, int], float]:
@@ -216,19 +178,18 @@ def _last_points(of: Sequence[Curve]) -> dict[tuple[int, int, int], float]:
     }
 
 
-def _judged(base: Convergence, of: Paired, p_adjusted: float, family: int) -> Convergence:
-    word: ConvergenceWord = "inconclusive"
-    reason: ConvergenceReason = "not_settled"
-    if of.p_equivalence < ALPHA:
-        word, reason = "equivalent", "equivalence"
-    elif p_adjusted < ALPHA:
-        word, reason = "different", "difference"
+def _judged(
+    described: Convergence, difference: Estimate, p_adjusted: float, family: int
+) -> Convergence:
+    word, reason = OUTCOMES[RULE.word(difference, p_adjusted)]
     return msgspec.structs.replace(
-        base,
+        described,
         word=word,
         reason=reason,
-        p_equivalence=of.p_equivalence,
-        p_difference=of.p_difference,
+        p_equivalence=difference.p_outside(EQUIVALENT_WITHIN),
+        p_difference=difference.p,
         p_difference_adjusted=p_adjusted,
-        seeds_to_settle=seeds_to_settle(of, family) if reason == "not_settled" else None,
+        seeds_to_settle=(
+            RULE.values_to_settle(difference, family) if reason == "not_settled" else None
+        ),
     )

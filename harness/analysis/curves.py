@@ -9,10 +9,9 @@ from itertools import accumulate, combinations
 import msgspec
 import numpy as np
 
-from harness.analysis.comparability import obstacles
-from harness.analysis.held import held_results
-from harness.analysis.trials import Trial, finished_blocks
-from harness.spec.events import Evaluation, Run, Window
+from harness.analysis.observations import Observations, once
+from harness.analysis.trials import Trial
+from harness.spec.events import Evaluation, Window
 from harness.spec.recipes import Published, Recipe
 
 
@@ -87,21 +86,22 @@ class AccuracySpread(msgspec.Struct, frozen=True, kw_only=True):
     """Cell id."""
 
 
-def curves(run: Run) -> tuple[Curve, ...]:
+@once
+def curves(run: Observations) -> tuple[Curve, ...]:
     """One curve for each long trial of a finished block, in order."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
     train_examples = {each.name: each.train_examples for each in run.manifest.datasets}
     found = []
-    for block in finished_blocks(run, long=True):
+    for block in run.long_blocks:
         for trial in block.trials:
-            cell = cells.get(trial.started.cell)
+            cell = run.cells.get(trial.started.cell)
             recipe = cell.recipe if cell else None
             of_dataset = train_examples.get(recipe.dataset) if recipe else None
             found.append(_curve(trial, of_dataset, recipe))
     return tuple(found)
 
 
-def curves_by_cell(run: Run) -> dict[tuple[str, str], tuple[Curve, ...]]:
+@once
+def curves_by_cell(run: Observations) -> dict[tuple[str, str], tuple[Curve, ...]]:
     """Group and cell id → its curves with at least one evaluation, one a seed, by block.
 
     Groups in the order of the plan, cells in that of their group; those without are left out.
@@ -119,14 +119,12 @@ def curves_by_cell(run: Run) -> dict[tuple[str, str], tuple[Curve, ...]]:
     return by_cell
 
 
-def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
+def accuracy_spreads(run: Observations) -> tuple[AccuracySpread, ...]:
     """The largest difference between comparable cells, for each long block and epoch.
 
     Cells with a loader train in an order of their own: they are in none.
     """
     loading = {cell.id for cell in run.manifest.cells if cell.loads}
-    blocks = finished_blocks(run, long=True)
-    barred = obstacles(run.manifest.cells, held_results(run), blocks)
     accuracy: defaultdict[tuple[str, int, int], dict[str, float]] = defaultdict(dict)
     for curve in curves(run):
         for point in curve.epochs if curve.cell not in loading else ():
@@ -137,7 +135,7 @@ def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
         pairs = [
             (abs(by_cell[one] - by_cell[other]), one, other)
             for one, other in combinations(by_cell, 2)
-            if not barred.between(one, other)
+            if not run.obstacles.between(one, other)
         ]
         if pairs:
             difference, one, other = max(pairs, key=lambda pair: pair[0])
@@ -153,12 +151,6 @@ def accuracy_spreads(run: Run) -> tuple[AccuracySpread, ...]:
                 )
             )
     return tuple(spreads)
-
-
-def train_seconds_to_accuracy(curve: Curve, test_accuracy: float) -> float | None:
-    """Training seconds at the first epoch's end with that test accuracy; nothing if never."""
-    point = first_point_with_accuracy(curve, test_accuracy)
-    return point.train_seconds if point else None
 
 
 def first_point_with_accuracy(curve: Curve, test_accuracy: float) -> EpochPoint | None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from harness.analysis.curves import curves_by_cell
 from harness.analysis.judgement import LeftOut, Rate
-from harness.analysis.trials import finished_blocks
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
-from harness.spec.events import Manifest, Run
+from harness.spec.events import Manifest
 from harness.spec.exports import BencherMetric, GithubBenchmark
 
 
@@ -32,7 +32,7 @@ class Results(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
-def results(run: Run) -> Results:
+def results(run: Observations) -> Results:
     """What is known of each cell that may be compared, in the order of the plan.
 
     Cells that failed parity, or of which nothing was measured, are in ``left_out``.
@@ -40,11 +40,10 @@ def results(run: Run) -> Results:
     judgement = judge(run)
     rates = {rate.cell: rate for rate in judgement.rates if not rate.twin}
     peaks: dict[str, int] = {}
-    for long in (False, True):
-        for block in finished_blocks(run, long=long):
-            for trial in block.trials:
-                cell = trial.started.cell
-                peaks[cell] = max(peaks.get(cell, 0), trial.finished.peak_memory_bytes)
+    for block in run.blocks:
+        for trial in block.trials:
+            cell = trial.started.cell
+            peaks[cell] = max(peaks.get(cell, 0), trial.finished.peak_memory_bytes)
     accuracies: dict[str, tuple[float, ...]] = {}
     for (_, cell), trained in curves_by_cell(run).items():
         ends = (curve.epochs[-1].test_accuracy for curve in trained)

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.estimates import Contender, Sample, log_rates, stall_factor
 from harness.analysis.foreign import (
     FOREIGN_LIMIT,
     LEAST_SECONDS,
@@ -18,6 +17,7 @@ from harness.analysis.foreign import (
     wanted_cpus,
 )
 from harness.analysis.judgement import BlockFlag, ContenderFlag, Rate
+from harness.analysis.samples import Contender, Sample, log_rates, stall_factor
 from harness.analysis.trials import Block
 from harness.spec.cells import Cell
 from harness.spec.events import Window

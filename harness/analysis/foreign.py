@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.estimates import Contender, Estimate, Floats, Sample
+from harness.analysis.estimate import Estimate, Floats
 from harness.analysis.judgement import Look, Word
+from harness.analysis.samples import Contender, Sample
 from harness.spec.cells import Cell
 from harness.spec.events import Window
 
@@ -106,7 +107,7 @@ def may_decide(taken: float | None, word: Word, shown: Estimate, look: Look) -> 
     """
     if taken is None or taken <= FOREIGN_LIMIT:
         return False
-    interval = shown.interval(1 - look.difference_alpha)
+    interval = shown.ratio_interval(1 - look.difference_alpha)
     if word not in ("faster", "slower") or interval is None or taken >= 1:
         return True
     bound = 1 / (1 - taken)

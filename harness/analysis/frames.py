@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pandas as pd
 
 from harness.analysis.curves import Curve, curves
-from harness.analysis.held import held_result, held_results
-from harness.analysis.judgement import Interval, Judgement
-from harness.analysis.trials import Trial, finished_blocks
+from harness.analysis.estimate import Interval
+from harness.analysis.held import held_result
+from harness.analysis.observations import Observations
+from harness.analysis.outcomes import Proof
+from harness.analysis.trials import Trial
+from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
-from harness.spec.events import Audit, Deviation, GpuReading, Parity, Run, Window
+from harness.spec.events import Audit, Deviation, GpuReading, Parity, Window
 from harness.spec.exports import WindowRow
 from harness.spec.frames import (
     CellRow,
@@ -31,7 +33,8 @@ from harness.spec.frames import (
 )
 
 Row = type[msgspec.Struct]
-Held = Literal["passed", "failed", "missing"]
+HELD: dict[Proof, str] = {"proved": "passed", "lost": "failed", "not_run": "missing"}
+"""What became of a cell → the word of the column ``parity``."""
 PHASES = ("spawn", "import", "build", "stage", "first_step", "warm_up", "training", "evaluation")
 
 RENAMED = {"at": "at_unix_seconds", "loss_sum": "loss_sum_nats", "correct": "correct_examples"}
@@ -50,17 +53,15 @@ def frame_of(row: Row, rows: Iterable[msgspec.Struct]) -> pd.DataFrame:
     return _framed(row, {name: [getattr(each, name) for each in kept] for name in _names(row)})
 
 
-def windows_frame(run: Run) -> pd.DataFrame:
+def windows_frame(run: Observations) -> pd.DataFrame:
     """A row for each window of the finished blocks, short ones first: ``WindowRow``."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
-    parity = _parity_by_cell(run)
     values: dict[str, list[Any]] = {name: [] for name in _names(WindowRow)}
     for trial in _trials(run):
-        cell = cells.get(trial.started.cell)
+        cell = run.cells.get(trial.started.cell)
         if cell is None:
             continue
         windows = trial.windows
-        for name, value in _of_trial(run, cell, trial, parity).items():
+        for name, value in _of_trial(run, cell, trial).items():
             values[name].extend(repeat(value, len(windows)))
         for name, read in READ_FROM_WINDOWS.items():
             values[name].extend(map(read, windows))
@@ -70,14 +71,13 @@ def windows_frame(run: Run) -> pd.DataFrame:
     return _framed(WindowRow, values)
 
 
-def trials_frame(run: Run) -> pd.DataFrame:
+def trials_frame(run: Observations) -> pd.DataFrame:
     """A row for each trial of the finished blocks: ``TrialRow``."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
     return frame_of(
         TrialRow,
         (
             TrialRow(
-                **_trial_columns(run, cells, trial),
+                **_trial_columns(run, trial),
                 **_phase_columns(trial),
                 started_unix_seconds=trial.started.at,
                 finished_unix_seconds=trial.finished.at,
@@ -89,19 +89,18 @@ def trials_frame(run: Run) -> pd.DataFrame:
                 held_device_memory_bytes=trial.finished.held_device_memory_bytes,
             )
             for trial in _trials(run)
-            if trial.started.cell in cells
+            if trial.started.cell in run.cells
         ),
     )
 
 
-def evaluations_frame(run: Run) -> pd.DataFrame:
+def evaluations_frame(run: Observations) -> pd.DataFrame:
     """A row for each evaluation in the finished blocks: ``EvaluationRow``."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
     return frame_of(
         EvaluationRow,
         (
             EvaluationRow(
-                **_trial_columns(run, cells, trial),
+                **_trial_columns(run, trial),
                 at_unix_seconds=each.at,
                 epoch=each.epoch,
                 step=each.step,
@@ -113,20 +112,19 @@ def evaluations_frame(run: Run) -> pd.DataFrame:
                 stage_seconds=each.stage_seconds,
             )
             for trial in _trials(run)
-            if trial.started.cell in cells
+            if trial.started.cell in run.cells
             for each in trial.evaluations
         ),
     )
 
 
-def rates_frame(run: Run, judgement: Judgement) -> pd.DataFrame:
+def rates_frame(run: Observations) -> pd.DataFrame:
     """A row for each contender of the short blocks: ``RateRow``."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
     return frame_of(
         RateRow,
         (
             RateRow(
-                **_cell_columns(run, rate.group, cells[rate.cell]),
+                **_cell_columns(run, rate.group, run.cells[rate.cell]),
                 twin=rate.twin,
                 blocks=rate.blocks,
                 examples_per_second=rate.examples_per_second,
@@ -136,13 +134,13 @@ def rates_frame(run: Run, judgement: Judgement) -> pd.DataFrame:
                 effective_threads=rate.effective_threads,
                 waiting_cpu_share=rate.waiting_cpu_share,
             )
-            for rate in judgement.rates
-            if rate.cell in cells
+            for rate in judge(run).rates
+            if rate.cell in run.cells
         ),
     )
 
 
-def verdicts_frame(run: Run, judgement: Judgement) -> pd.DataFrame:
+def verdicts_frame(run: Observations) -> pd.DataFrame:
     """A row for each pair of contenders: ``VerdictRow``."""
     return frame_of(
         VerdictRow,
@@ -171,26 +169,25 @@ def verdicts_frame(run: Run, judgement: Judgement) -> pd.DataFrame:
                 blocks_to_settle=each.blocks_to_settle,
                 times_faster_by_total_time=each.times_faster_by_total_time,
             )
-            for each in judgement.verdicts
+            for each in judge(run).verdicts
         ),
     )
 
 
-def parity_frame(run: Run) -> pd.DataFrame:
+def parity_frame(run: Observations) -> pd.DataFrame:
     """A row for each time that a cell was held, in order: ``ParityRow``."""
     return frame_of(ParityRow, _parity_rows(run))
 
 
-def curves_frame(run: Run) -> pd.DataFrame:
+def curves_frame(run: Observations) -> pd.DataFrame:
     """A row for each point of the long trials' curves: ``CurveRow``."""
-    cells = {cell.id: cell for cell in run.manifest.cells}
     return frame_of(
         CurveRow,
         (
             row
             for curve in curves(run)
-            if curve.cell in cells
-            for row in _curve_rows(curve, _cell_columns(run, curve.group, cells[curve.cell]))
+            if curve.cell in run.cells
+            for row in _curve_rows(curve, _cell_columns(run, curve.group, run.cells[curve.cell]))
         ),
     )
 
@@ -216,21 +213,13 @@ def _names(row: Row) -> tuple[str, ...]:
     return row.__struct_fields__
 
 
-def _trials(run: Run) -> Iterator[Trial]:
+def _trials(run: Observations) -> Iterator[Trial]:
     """Of the finished blocks, short ones first."""
-    for long in (False, True):
-        for block in finished_blocks(run, long=long):
-            yield from block.trials
+    for block in run.blocks:
+        yield from block.trials
 
 
-def _parity_by_cell(run: Run) -> dict[str, Held]:
-    passed: defaultdict[str, bool] = defaultdict(lambda: True)
-    for result in held_results(run):
-        passed[result.cell] &= result.passed
-    return {cell: "passed" if all_passed else "failed" for cell, all_passed in passed.items()}
-
-
-def _of_trial(run: Run, cell: Cell, trial: Trial, parity: Mapping[str, Held]) -> dict[str, object]:
+def _of_trial(run: Observations, cell: Cell, trial: Trial) -> dict[str, object]:
     """What holds for all windows of a trial."""
     manifest = run.manifest
     return {
@@ -239,7 +228,7 @@ def _of_trial(run: Run, cell: Cell, trial: Trial, parity: Mapping[str, Held]) ->
         "machine": manifest.machine.fingerprint,
         "git_commit": manifest.git_commit,
         "levelfield": manifest.levelfield,
-        "parity": parity.get(cell.id, "missing"),
+        "parity": HELD[run.proof(cell.id)],
         "long": trial.started.long,
         "block": trial.started.block,
         "seed": trial.started.seed,
@@ -247,7 +236,7 @@ def _of_trial(run: Run, cell: Cell, trial: Trial, parity: Mapping[str, Held]) ->
     }
 
 
-def _cell_columns(run: Run, group: str, cell: Cell) -> dict[str, Any]:
+def _cell_columns(run: Observations, group: str, cell: Cell) -> dict[str, Any]:
     """Those of ``CellRow``."""
     special = {
         "run": run.manifest.run,
@@ -258,9 +247,9 @@ def _cell_columns(run: Run, group: str, cell: Cell) -> dict[str, Any]:
     return special | {name: getattr(cell, name) for name in _names(CellRow) if name not in special}
 
 
-def _trial_columns(run: Run, cells: Mapping[str, Cell], trial: Trial) -> dict[str, Any]:
+def _trial_columns(run: Observations, trial: Trial) -> dict[str, Any]:
     started = trial.started
-    return _cell_columns(run, started.group, cells[started.cell]) | {
+    return _cell_columns(run, started.group, run.cells[started.cell]) | {
         name: getattr(started, name) for name in ("long", "block", "seed", "trial", "twin")
     }
 
@@ -282,7 +271,7 @@ def _of_gpu(reading: GpuReading | None, name: str) -> object:
     return " ".join(value) if isinstance(value, tuple) else value
 
 
-def _parity_rows(run: Run) -> Iterator[ParityRow]:
+def _parity_rows(run: Observations) -> Iterator[ParityRow]:
     for event in run.events:
         result = held_result(event)
         if result is None:

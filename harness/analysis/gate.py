@@ -22,31 +22,23 @@ fails, the head has mended it and there is nothing to compare its speed with.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from scipy import special
 
-from harness.analysis.convergence import LEAST_SEEDS, Convergence, Paired, convergences
-from harness.analysis.estimates import Contender, Floats, log_ratios, sample
-from harness.analysis.held import held_results
-from harness.analysis.judgement import Interval, Judgement
-from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
-from harness.analysis.protocol import LEAST_BLOCKS, holm
-from harness.analysis.slowdown import (
-    UPPER_CONFIDENCE,
-    SlowdownTest,
-    beyond_noise,
-    failed_noise_floors,
-    holm_levels,
-    slowdown_tests,
-)
-from harness.analysis.trials import finished_blocks
+from harness.analysis.convergence import LEAST_SEEDS, accuracy_difference, convergences
+from harness.analysis.estimate import Estimate, Floats, Interval
+from harness.analysis.judgement import Verdict
+from harness.analysis.observations import Observations, once
+from harness.analysis.outcomes import Accuracy, Proof, Speed, exit_code
+from harness.analysis.protocol import LEAST_BLOCKS
+from harness.analysis.rules import Worsening, worsenings
+from harness.analysis.samples import Contender, log_ratios
+from harness.analysis.slowdown import accuracy_limits, beyond_noise, failed_noise_floors, slowdowns
 from harness.analysis.verdicts import judge
-from harness.spec.cells import Cell
-from harness.spec.events import Failure, Run, Skip
+from harness.spec.events import Skip
 from harness.spec.gates import GateTerms, Thresholds
 
 UNEQUAL = "the base differed from its own second copy"
@@ -62,7 +54,7 @@ class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
     """Cell ids."""
     speed: Speed
     accuracy: Accuracy
-    parity: Parity
+    parity: Proof
     """Of the head."""
     thresholds: Thresholds
     detail: str = ""
@@ -116,40 +108,19 @@ class GateJudgement(msgspec.Struct, frozen=True, kw_only=True):
     noisy."""
 
 
-def gate(run: Run) -> GateJudgement:
+@once
+def gate(run: Observations) -> GateJudgement:
     """What ``run``, planned as a gate, says of each cell."""
     terms = run.manifest.gate or GateTerms(base="")
-    judgement = judge(run)
-    cells = {cell.id: cell for cell in run.manifest.cells}
-    pairs = [group for group in run.manifest.plan.groups if len(group.cells) == 2]
-    blocks = finished_blocks(run, long=False)
-    logs: dict[str, Floats] = {}
-    for group in pairs:
-        of = sample(group, blocks)
-        base, head = (Contender(cell) for cell in group.cells)
-        # Rates are examples by time: the base's over the head's are times the other way round.
-        values = log_ratios(of, base, head)[: max(run.manifest.plan.looks)]
-        logs[group.cells[1]] = values[~np.isnan(values)]
-    tested = [head for head, values in logs.items() if len(values) >= LEAST_BLOCKS]
-    thresholds = [terms.of(cells[head]) for head in tested]
-    tests = dict(
-        zip(
-            tested,
-            slowdown_tests([logs[head] for head in tested], thresholds, terms.alpha),
-            strict=True,
-        )
+    pairs = [group.cells for group in run.manifest.plan.groups if len(group.cells) == 2]
+    thresholds = {head: terms.of(run.cells[head]) for _, head in pairs}
+    slower = _slowdowns(run, thresholds, terms)
+    losses = _accuracy_losses(run, thresholds, terms)
+    gated = tuple(
+        _gated(run, base, head, thresholds[head], slower.get(head), losses.get(head))
+        for base, head in pairs
     )
-    losses = _accuracy_losses(convergences(run), pairs_of=[group.cells for group in pairs])
-    loss_tests = _loss_tests(losses, {cell: terms.of(cells[cell]) for cell in losses}, terms)
-    gated = [
-        _gated(run, judgement, cells[base], cells[head], terms, tests, loss_tests)
-        for base, head in (group.cells for group in pairs)
-    ]
-    left_out = tuple(
-        NotCompared(what=event.what, reason=event.reason)
-        for event in run.events
-        if isinstance(event, Skip)
-    )
+    left_out = tuple(NotCompared(what=skip.what, reason=skip.reason) for skip in run.all(Skip))
     missing = bool(left_out) or any(cell.speed == "not_compared" for cell in gated)
     return GateJudgement(
         run=run.manifest.run,
@@ -158,138 +129,152 @@ def gate(run: Run) -> GateJudgement:
         tip=terms.tip,
         head=run.manifest.git_commit,
         strict=terms.strict,
-        cells=tuple(gated),
+        cells=gated,
         left_out=left_out,
         exit_code=exit_code(gated, incomplete=terms.strict and missing),
     )
 
 
-class _Loss(NamedTuple):
-    """What the seeds of one cell say about its accuracy."""
-
-    of: Paired
-    at_least: float
-    at_most: float
-    word: Accuracy
-
-
-def _gated(
-    run: Run,
-    judgement: Judgement,
-    base: Cell,
-    head: Cell,
-    terms: GateTerms,
-    tests: Mapping[str, SlowdownTest],
-    losses: Mapping[str, _Loss],
-) -> GatedCell:
-    verdict = next(
-        each for each in judgement.verdicts if (each.against, each.cell) == (base.id, head.id)
-    )
-    found = GatedCell(
-        series=head.series,
-        base=base.id,
-        head=head.id,
-        speed="not_compared",
-        accuracy="not_judged",
-        parity=_parity(run, head.id),
-        thresholds=terms.of(head),
-        noise_floor=verdict.noise_floor,
-        confounders=verdict.confounders,
-    )
-    loss = losses.get(head.id)
-    if loss:
-        found = msgspec.structs.replace(
-            found,
-            accuracy=loss.word,
-            accuracy_loss=loss.of.mean,
-            accuracy_loss_at_least=loss.at_least,
-            accuracy_loss_at_most=loss.at_most,
-            seeds=loss.of.seeds,
-        )
-    failures = {
-        event.cell: f"{event.phase}: {event.reason}"
-        for event in run.events
-        if isinstance(event, Failure)
-    }
-    test = tests.get(head.id)
-    if verdict.status == "not_comparable":
-        detail = verdict.detail or failures.get(head.id) or failures.get(base.id, "")
-        speed: Speed = "failed" if head.id in failures else "not_compared"
-        return msgspec.structs.replace(found, speed=speed, detail=detail)
-    restless = verdict.reason == "aa_failed"
-    floors = failed_noise_floors(judgement)
-    slower = (
-        test is not None
-        and test.slower
-        and (not restless or beyond_noise(math.log1p(test.at_least), floors))
-    )
-    if head.id in failures and not slower:
-        return msgspec.structs.replace(found, speed="failed", detail=failures[head.id])
-    if test is None or verdict.status == "indicative":
-        detail = verdict.detail or failures.get(base.id, "")
-        if verdict.blocks == 0:
-            return msgspec.structs.replace(found, detail=detail)
-        detail = f"{verdict.blocks} blocks with both, expected {LEAST_BLOCKS} or more"
-        if test is not None:
-            detail = f"fewer than {LEAST_BLOCKS} blocks with the base's second copy"
-        return msgspec.structs.replace(
-            found, speed="too_noisy", blocks=verdict.blocks, detail=detail
-        )
-    if slower:
-        speed = "slower"
-        detail = f"{UNEQUAL}, but by less than a third of this at the most" if restless else ""
-    elif restless:
-        speed, detail = "too_noisy", UNEQUAL
-    elif test.blind:
-        speed = "too_noisy"
-        detail = f"a slowdown of {found.thresholds.blind_to:.0%} could have gone unseen"
-    else:
-        speed, detail = "held", ""
-    return msgspec.structs.replace(
-        found,
-        speed=speed,
-        detail=detail,
-        slowdown=math.expm1(test.estimate.mean),
-        slowdown_at_least=test.at_least,
-        slowdown_at_most=test.at_most,
-        p_adjusted=test.p_adjusted,
-        blocks=test.estimate.blocks,
-    )
-
-
-def _parity(run: Run, cell: str) -> Parity:
-    own = [result for result in held_results(run) if result.cell == cell]
-    if not own:
-        return "not_run"
-    return "proved" if all(result.passed for result in own) else "lost"
+def _slowdowns(
+    run: Observations, thresholds: Mapping[str, Thresholds], terms: GateTerms
+) -> dict[str, Worsening]:
+    """Head → whether it is slower, on the log scale; heads with too few blocks are left out."""
+    logs: dict[str, Floats] = {}
+    for group in run.manifest.plan.groups:
+        if group.cells[-1] in thresholds and len(group.cells) == 2:
+            base, head = (Contender(cell) for cell in group.cells)
+            # Rates are examples by time: the base's over the head's are times the other way round.
+            values = log_ratios(run.samples[group.name], base, head)
+            values = values[: max(run.manifest.plan.looks)]
+            logs[head.cell] = values[~np.isnan(values)]
+    tested = {head: own for head, own in logs.items() if len(own) >= LEAST_BLOCKS}
+    limits = [thresholds[head] for head in tested]
+    return dict(zip(tested, slowdowns(list(tested.values()), limits, terms.alpha), strict=True))
 
 
 def _accuracy_losses(
-    found: Sequence[Convergence], pairs_of: Sequence[tuple[str, ...]]
-) -> dict[str, Paired]:
-    """Head → final accuracies of the base − its own, seed by seed."""
-    known = {(each.against, each.cell): each for each in found}
-    return {
-        head: Paired(-np.array(known[base, head].differences))
-        for base, head in pairs_of
-        if (base, head) in known and len(known[base, head].differences) >= LEAST_SEEDS
-    }
+    run: Observations, thresholds: Mapping[str, Thresholds], terms: GateTerms
+) -> dict[str, Worsening]:
+    """Head → whether its final accuracy is lower, seed by seed; heads with too few are left out."""
+    losses: dict[str, Estimate] = {}
+    for pair in convergences(run):
+        if pair.cell in thresholds and len(pair.differences) >= LEAST_SEEDS:
+            loss = accuracy_difference(-np.array(pair.differences))
+            assert loss is not None, "there are seeds"
+            losses[pair.cell] = loss
+    limits = [accuracy_limits(thresholds[head]) for head in losses]
+    found = worsenings(list(losses.values()), limits, terms.alpha)
+    return dict(zip(losses, found, strict=True))
 
 
-def _loss_tests(
-    losses: Mapping[str, Paired], thresholds: Mapping[str, Thresholds], terms: GateTerms
-) -> dict[str, _Loss]:
-    p_values = [of.p_above(thresholds[cell].accuracy) for cell, of in losses.items()]
-    found = {}
-    for (cell, of), adjusted, level in zip(
-        losses.items(), holm(p_values), holm_levels(p_values, terms.alpha), strict=True
-    ):
-        at_least = of.mean - float(special.stdtrit(of.seeds - 1, level)) * of.error
-        at_most = of.mean + float(special.stdtrit(of.seeds - 1, UPPER_CONFIDENCE)) * of.error
-        word: Accuracy = "held"
-        if adjusted < terms.alpha:
-            word = "lower"
-        elif at_most >= thresholds[cell].accuracy_blind_to:
-            word = "too_noisy"
-        found[cell] = _Loss(of, at_least, at_most, word)
+def _gated(
+    run: Observations,
+    base: str,
+    head: str,
+    thresholds: Thresholds,
+    slower: Worsening | None,
+    loss: Worsening | None,
+) -> GatedCell:
+    """One cell, with all that was found of it.
+
+    Args:
+        run: the gate's.
+        base, head: ids of the two cells.
+        thresholds: the head's.
+        slower: what the family's rule says of its time, on the log scale.
+        loss: what it says of its final accuracy.
+    """
+    verdict = next(
+        each for each in judge(run).verdicts if (each.against, each.cell) == (base, head)
+    )
+    speed = _speed(run, verdict, thresholds, slower)
+    found = GatedCell(
+        series=run.cells[head].series,
+        base=base,
+        head=head,
+        speed=speed.word,
+        accuracy="not_judged",
+        parity=run.proof(head),
+        thresholds=thresholds,
+        detail=speed.detail,
+        blocks=speed.blocks,
+        noise_floor=verdict.noise_floor,
+        confounders=verdict.confounders,
+    )
+    if speed.timed is not None:
+        found = msgspec.structs.replace(
+            found,
+            slowdown=math.expm1(speed.timed.estimate.mean),
+            slowdown_at_least=math.expm1(speed.timed.at_least),
+            slowdown_at_most=math.expm1(speed.timed.at_most),
+            p_adjusted=speed.timed.p_adjusted,
+        )
+    if loss is not None:
+        found = msgspec.structs.replace(
+            found,
+            accuracy="lower" if loss.word == "worse" else loss.word,
+            accuracy_loss=loss.estimate.mean,
+            accuracy_loss_at_least=loss.at_least,
+            accuracy_loss_at_most=loss.at_most,
+            seeds=loss.estimate.n,
+        )
     return found
+
+
+class _SpeedOutcome(NamedTuple):
+    """What becomes of a cell's speed, and why."""
+
+    word: Speed
+    detail: str = ""
+    blocks: int = 0
+    timed: Worsening | None = None
+    """Nothing where no numbers are given."""
+
+
+def _speed(
+    run: Observations, verdict: Verdict, thresholds: Thresholds, slower: Worsening | None
+) -> _SpeedOutcome:
+    """The rule's outcome, unless something stands in its way.
+
+    Args:
+        run: the gate's.
+        verdict: of the head (``cell``) against the base (``against``).
+        thresholds: the head's.
+        slower: what the family's rule says; nothing where there are too few blocks.
+    """
+    failures = {
+        cell: f"{failure.phase}: {failure.reason}" for cell, failure in run.failures.items()
+    }
+    of_head, of_base = failures.get(verdict.cell), failures.get(verdict.against, "")
+    if verdict.status == "not_comparable":
+        return _SpeedOutcome(
+            "failed" if of_head else "not_compared", verdict.detail or of_head or of_base
+        )
+    restless = verdict.reason == "aa_failed"
+    believed = slower is not None and slower.word == "worse"
+    if believed and slower is not None and restless:
+        believed = beyond_noise(slower.at_least, failed_noise_floors(judge(run)))
+    if of_head and not believed:
+        return _SpeedOutcome("failed", of_head)
+    if slower is None or verdict.status == "indicative":
+        return _too_few(verdict, of_base, timed=slower is not None)
+    blocks = slower.estimate.n
+    if believed:
+        why = f"{UNEQUAL}, but by less than a third of this at the most" if restless else ""
+        return _SpeedOutcome("slower", why, blocks, slower)
+    if restless:
+        return _SpeedOutcome("too_noisy", UNEQUAL, blocks, slower)
+    if slower.word == "too_noisy":
+        why = f"a slowdown of {thresholds.blind_to:.0%} could have gone unseen"
+        return _SpeedOutcome("too_noisy", why, blocks, slower)
+    return _SpeedOutcome("held", "", blocks, slower)
+
+
+def _too_few(verdict: Verdict, failure: str, *, timed: bool) -> _SpeedOutcome:
+    """``failure``: of the base. ``timed``: whether it is the second copy that lacks blocks."""
+    if verdict.blocks == 0:
+        return _SpeedOutcome("not_compared", verdict.detail or failure)
+    why = f"{verdict.blocks} blocks with both, expected {LEAST_BLOCKS} or more"
+    if timed:
+        why = f"fewer than {LEAST_BLOCKS} blocks with the base's second copy"
+    return _SpeedOutcome("too_noisy", why, verdict.blocks)

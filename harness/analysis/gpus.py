@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.estimates import Contender, Estimate, estimate
+from harness.analysis.estimate import Estimate
 from harness.analysis.flags import is_throttled
+from harness.analysis.samples import Contender, mean_log
 from harness.analysis.trials import Block, Trial
 from harness.spec.events import GpuModel, Group, Window
 
@@ -102,7 +103,7 @@ def _energy(trials: Sequence[Trial]) -> Energy | None:
     by_trial = [[window for window in trial.windows if _tells_energy(window)] for trial in trials]
     used = [window for windows in by_trial for window in windows]
     joules = [_sums(windows) for windows in by_trial if windows]
-    found = estimate(np.log([energy / examples * 1000 for energy, examples, _ in joules]))
+    found = mean_log(np.log([energy / examples * 1000 for energy, examples, _ in joules]))
     if found is None:
         return None
     timed = sum(window.wall_seconds for window in used)

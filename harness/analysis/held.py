@@ -6,13 +6,7 @@ from harness.analysis.audit import audit_verdict
 from harness.analysis.dropout import dropout_verdict
 from harness.analysis.loaders import loader_verdict
 from harness.analysis.parity import ParityResult, parity_verdict
-from harness.spec.events import Audit, DropoutCheck, LoaderCheck, Parity, Run
-
-
-def held_results(run: Run) -> tuple[ParityResult, ...]:
-    """One result for each time that a cell of ``run`` was held, in order."""
-    results = (held_result(event) for event in run.events)
-    return tuple(result for result in results if result is not None)
+from harness.spec.events import Audit, DropoutCheck, LoaderCheck, Parity
 
 
 def held_result(event: object) -> ParityResult | None:

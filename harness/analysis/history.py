@@ -29,8 +29,8 @@ import numpy as np
 from scipy import special
 
 from harness.analysis.controlled import ControlledRate
-from harness.analysis.estimates import Floats
-from harness.analysis.outcomes import Parity
+from harness.analysis.estimate import Floats
+from harness.analysis.outcomes import Proof
 
 LEAST_RUNS = 10
 """Fewer know too little of their noise."""
@@ -52,7 +52,7 @@ class HistoryPoint(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     version: str
     """Of the framework, with the cell's variant behind ``~``."""
-    parity: Parity
+    parity: Proof
     blocks: int
     examples_per_second: float
     """As measured: geometric mean over blocks."""
@@ -84,7 +84,7 @@ class RunRate(msgspec.Struct, frozen=True, kw_only=True):
     git_commit: str | None
     cell: str
     version: str
-    parity: Parity
+    parity: Proof
     rate: ControlledRate
 
 

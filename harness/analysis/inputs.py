@@ -9,19 +9,16 @@ difference of log rates.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
-import numpy as np
-from scipy import special
 
-from harness.analysis.estimates import Contender, Floats, log_rates, sample
-from harness.analysis.judgement import Interval
-from harness.analysis.spread import LEAST_SD_OF_LOG_RATE, spread
-from harness.analysis.trials import Block, finished_blocks
+from harness.analysis.estimate import Estimate, Interval, difference
+from harness.analysis.observations import Observations
+from harness.analysis.samples import log_rates, mean_log
+from harness.analysis.trials import Block
 from harness.spec.cells import Cell, Input
-from harness.spec.events import Run
 
 CONFIDENCE = 0.95
 
@@ -56,57 +53,43 @@ class InputCost(msgspec.Struct, frozen=True, kw_only=True):
     all."""
 
 
-def input_costs(run: Run) -> tuple[InputCost, ...]:
+def input_costs(run: Observations) -> tuple[InputCost, ...]:
     """One for each contender and loader that was measured beside the same with resident input.
 
     The same means recipe, framework, version, mode, settings, device and threads.
     """
-    blocks = finished_blocks(run, long=False)
-    logs = _log_rates(run, blocks)
-    cells = {cell.id: cell for cell in run.manifest.cells}
+    means = _log_rates(run)
     placed = [
-        (cells[name], group.name)
+        (run.cells[name], group.name)
         for group in run.manifest.plan.groups
         for name in group.cells
-        if name in cells and name in logs
+        if name in run.cells and name in means
     ]
     resident = {_sameness(cell): (cell, group) for cell, group in placed if not cell.loads}
     return tuple(
-        _input_cost(*resident[_sameness(cell)], cell, group, logs, blocks)
+        _input_cost(*resident[_sameness(cell)], cell, group, means, run.short_blocks)
         for cell, group in placed
         if cell.loads and _sameness(cell) in resident
     )
 
 
-def share_interval(resident: Floats, loader: Floats) -> Interval | None:
-    """Of 1 − exp(mean ``loader`` − mean ``resident``), log rates by block; nothing below 2 each.
-
-    Welch's t-interval, with Satterthwaite's degrees of freedom.
-    """
-    if min(len(resident), len(loader)) < 2:
+def share_interval(resident: Estimate, loader: Estimate) -> Interval | None:
+    """Of 1 − exp(mean ``loader`` − mean ``resident``), log rates by block; nothing below 2 each."""
+    slower = difference(loader, resident)
+    interval = slower and slower.ratio_interval(CONFIDENCE)
+    if interval is None:
         return None
-    variances = [spread(each, LEAST_SD_OF_LOG_RATE) ** 2 / len(each) for each in (resident, loader)]
-    total = sum(variances)
-    difference = float(loader.mean() - resident.mean())
-    parts = zip(variances, (len(resident), len(loader)), strict=True)
-    degrees = 1 / sum((part / total) ** 2 / (count - 1) for part, count in parts)
-    half = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2)) * math.sqrt(total)
-    return Interval(
-        low=1 - math.exp(difference + half),
-        high=1 - math.exp(difference - half),
-        confidence=CONFIDENCE,
-    )
+    return Interval(low=1 - interval.high, high=1 - interval.low, confidence=CONFIDENCE)
 
 
-def _log_rates(run: Run, blocks: Sequence[Block]) -> dict[str, Floats]:
-    """Cell id → log rate of each block that has one."""
+def _log_rates(run: Observations) -> dict[str, Estimate]:
+    """Cell id → its mean log rate over blocks; cells that have none are left out."""
     found = {}
-    for group in run.manifest.plan.groups:
-        of = sample(group, blocks)
-        for cell in group.cells:
-            logs = log_rates(of, Contender(cell))
-            if not np.isnan(logs).all():
-                found[cell] = logs[~np.isnan(logs)]
+    for sample in run.samples.values():
+        for contender in sample.contenders:
+            estimate = mean_log(log_rates(sample, contender))
+            if estimate is not None and not contender.twin:
+                found[contender.cell] = estimate
     return found
 
 
@@ -120,10 +103,10 @@ def _input_cost(
     resident_group: str,
     loader: Cell,
     loader_group: str,
-    logs: dict[str, Floats],
+    means: Mapping[str, Estimate],
     blocks: Sequence[Block],
 ) -> InputCost:
-    of_resident, of_loader = logs[resident.id], logs[loader.id]
+    of_resident, of_loader = means[resident.id], means[loader.id]
     times = [*_stage_and_train_seconds(resident.id, blocks)]
     return InputCost(
         recipe=resident.recipe.label,
@@ -133,11 +116,11 @@ def _input_cost(
         loader_cell=loader.id,
         input=loader.input,
         loader_workers=loader.loader_workers,
-        resident_examples_per_second=math.exp(float(of_resident.mean())),
-        loader_examples_per_second=math.exp(float(of_loader.mean())),
-        resident_blocks=len(of_resident),
-        loader_blocks=len(of_loader),
-        share_of_time=1 - math.exp(float(of_loader.mean() - of_resident.mean())),
+        resident_examples_per_second=of_resident.ratio,
+        loader_examples_per_second=of_loader.ratio,
+        resident_blocks=of_resident.n,
+        loader_blocks=of_loader.n,
+        share_of_time=1 - math.exp(of_loader.mean - of_resident.mean),
         interval=share_interval(of_resident, of_loader),
         resident_stage_seconds=median(stage for stage, _ in times),
         resident_train_seconds=median(train for _, train in times),

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.estimate import Interval
 from harness.analysis.parity import ParityResult
 
 Word = Literal["faster", "slower", "equivalent", "inconclusive"]
@@ -45,15 +46,6 @@ REASONS: dict[Reason, str] = {
     "or hidden a difference",
 }
 """Reason → what it means, as a clause."""
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """A two-sided t-interval over blocks, exponentiated from the log scale."""
-
-    low: float
-    high: float
-    confidence: float
-    """Two-sided: 0.995 where α is .005."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

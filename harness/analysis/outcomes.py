@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 
 Speed = Literal["held", "slower", "too_noisy", "failed", "not_compared"]
 Accuracy = Literal["held", "lower", "too_noisy", "not_judged"]
-Parity = Literal["proved", "lost", "not_run"]
+Proof = Literal["proved", "lost", "not_run"]
+"""What became of a cell against the oracle: ``lost`` where it failed any proof, check or audit."""
 
 
 class Outcome(Protocol):
@@ -22,7 +23,7 @@ class Outcome(Protocol):
         """Likewise."""
 
     @property
-    def parity(self) -> Parity:
+    def parity(self) -> Proof:
         """Against the oracle."""
 
 

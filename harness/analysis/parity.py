@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec.events import Deviation, Hashes, Parity, Run
+from harness.spec.events import AnyEvent, Deviation, Group, Hashes, Parity
 
 FACTOR = 10
 """How many times what rounding does to the oracle a cell is granted: libraries differ in the order
@@ -292,17 +292,19 @@ def parity_verdict(parity: Parity) -> ParityResult:
     )
 
 
-def parity_results(run: Run) -> tuple[ParityResult, ...]:
+def parity_results(events: Iterable[AnyEvent]) -> tuple[ParityResult, ...]:
     """One result for each time that a cell was held against the oracle, in order."""
-    return tuple(parity_verdict(event) for event in run.events if isinstance(event, Parity))
+    return tuple(parity_verdict(event) for event in events if isinstance(event, Parity))
 
 
-def cross_deviations(run: Run) -> tuple[CrossDeviation, ...]:
+def cross_deviations(
+    groups: Iterable[Group], events: Iterable[AnyEvent]
+) -> tuple[CrossDeviation, ...]:
     """All pairs of verified cells of each group, from their recorded losses."""
-    last = {event.cell: event for event in run.events if isinstance(event, Parity)}
+    last = {event.cell: event for event in events if isinstance(event, Parity)}
     return tuple(
         _cross_deviation(group.name, last[cell], last[against])
-        for group in run.manifest.plan.groups
+        for group in groups
         for against, cell in combinations([cell for cell in group.cells if cell in last], 2)
     )
 

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.estimates import Estimate, Floats, sample
-from harness.analysis.slowdown import slowdown_tests
-from harness.analysis.trials import finished_blocks
-from harness.spec.events import Run
+from harness.analysis.estimate import Floats
+from harness.analysis.observations import Observations
+from harness.analysis.samples import mean_log
+from harness.analysis.slowdown import slowdowns
 from harness.spec.gates import Thresholds
 
 CONFIDENCE = 0.95
@@ -58,7 +58,7 @@ class Power(NamedTuple):
     """Share of gates in which it was called too noisy."""
 
 
-def recorded_noise(runs: Iterable[Run]) -> Noise:
+def recorded_noise(runs: Iterable[Observations]) -> Noise:
     """The A/A blocks of ``runs``, all of one machine.
 
     Raises:
@@ -70,13 +70,11 @@ def recorded_noise(runs: Iterable[Run]) -> Noise:
         raise ValueError(f"the runs are of {len(machines)} machines")
     blocks: list[tuple[float, ...]] = []
     for run in runs:
-        finished = finished_blocks(run, long=False)
-        for group in run.manifest.plan.groups:
-            of = sample(group, finished)
-            rates = np.log(of.examples / of.wall_seconds)
-            for twin in (each for each in of.contenders if each.twin):
-                first = of.contenders.index(twin._replace(twin=False))
-                ratios = rates[:, of.column(twin)] - rates[:, first]
+        for sample in run.samples.values():
+            rates = np.log(sample.examples / sample.wall_seconds)
+            for twin in (each for each in sample.contenders if each.twin):
+                first = sample.column(twin._replace(twin=False))
+                ratios = rates[:, sample.column(twin)] - rates[:, first]
                 blocks += [tuple(row[~np.isnan(row)].tolist()) for row in ratios]
     blocks = [tuple(round(value, 6) for value in block) for block in blocks if block]
     if not blocks:
@@ -105,10 +103,10 @@ def simulated(
     draws[:, 0] += math.log1p(slowdown)
     flagged = blind = elsewhere = 0
     for gate in draws:
-        tests = slowdown_tests(list(gate), thresholds, alpha)
-        flagged += tests[0].slower
-        blind += tests[0].blind
-        elsewhere += sum(test.slower for test in tests[1:])
+        words = [each.word for each in slowdowns(list(gate), thresholds, alpha)]
+        flagged += words[0] == "worse"
+        blind += words[0] == "too_noisy"
+        elsewhere += words[1:].count("worse")
     others = gates * (cells - 1)
     return Power(gates, flagged / gates, elsewhere / others if others else 0.0, blind / gates)
 
@@ -117,8 +115,9 @@ def coverage(noise: Floats, *, blocks: int, intervals: int, seed: int) -> float:
     """Share of 95 % t-intervals over ``blocks`` blocks that hold the truth."""
     held = 0
     for row in drawn(noise, np.random.RandomState(seed), (intervals, blocks)):
-        interval = Estimate(blocks, float(row.mean()), float(row.std(ddof=1))).interval(CONFIDENCE)
-        held += interval is not None and interval.low <= 1 <= interval.high
+        estimate = mean_log(row)
+        interval = estimate and estimate.interval(CONFIDENCE)
+        held += interval is not None and interval.low <= 0 <= interval.high
     return held / intervals
 
 

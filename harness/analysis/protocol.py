@@ -1,6 +1,6 @@
 """The decision protocol: the one place in which ratios become verdicts.
 
-1. *Estimand*: the ratio of window rates, see ``estimates``.
+1. *Estimand*: the ratio of window rates, see ``samples``.
 2. *Looks* are planned before the first measurement. The errors that are allowed (.01 to a run for
    differences, .05 to each pair for equivalence) are split evenly over them, so by Bonferroni's
    inequality the looks together err no more often than one look would. A verdict that is made at a
@@ -32,11 +32,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
 from harness.analysis.comparability import Obstacle
-from harness.analysis.estimates import Contender, Estimate, Floats, Sample, estimate
+from harness.analysis.estimate import Estimate, Floats, holm
 from harness.analysis.judgement import Look, Reason, Status, Word
+from harness.analysis.rules import Settled, TwoSided
+from harness.analysis.samples import Contender, Sample, mean_log
 from harness.spec.events import Plan
 
 EQUIVALENT_WITHIN = 1.03
@@ -44,8 +45,13 @@ EQUIVALENT_WITHIN = 1.03
 DIFFERENCE_ALPHA = 0.01
 EQUIVALENCE_ALPHA = 0.05
 LEAST_BLOCKS = 5
-MOST_BLOCKS = 1_000
-"""Larger numbers of blocks to settle are not told apart."""
+WORDS: dict[Settled, Word] = {
+    "more": "faster",
+    "less": "slower",
+    "equivalent": "equivalent",
+    "open": "inconclusive",
+}
+"""What the rule says of log(rate ÷ rate of the other) → what that says of the contender."""
 
 
 class Pair(NamedTuple):
@@ -86,43 +92,14 @@ def plans_short_blocks(plan: Plan) -> bool:
     return any(plan.looks)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p values, adjusted by Holm's step-down method (1979), in the given order.
-
-    As statsmodels' ``multipletests`` (tested), which collects garbage at each call: 60 ms a look.
-    """
-    ordered = np.argsort(p_values, kind="stable")
-    steps = np.array(p_values)[ordered] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty(len(p_values))
-    adjusted[ordered] = np.minimum(np.maximum.accumulate(steps), 1)
-    found: list[float] = adjusted.tolist()
-    return found
+def rule_at(look: Look) -> TwoSided:
+    """What a pair is held against at ``look``, on the log scale."""
+    return TwoSided(math.log(EQUIVALENT_WITHIN), look.difference_alpha, look.equivalence_alpha)
 
 
-def word(of: Estimate, p_adjusted: float, look: Look) -> Word:
+def word(found: Estimate, p_adjusted: float, look: Look) -> Word:
     """What one look says about a pair, once A/A and parity have passed."""
-    interval = of.interval(1 - 2 * look.equivalence_alpha)
-    if interval and 1 / EQUIVALENT_WITHIN <= interval.low <= interval.high <= EQUIVALENT_WITHIN:
-        return "equivalent"
-    if p_adjusted < look.difference_alpha:
-        return "faster" if of.mean > 0 else "slower"
-    return "inconclusive"
-
-
-def blocks_to_settle(of: Estimate, look: Look, family: int) -> int:
-    """The smallest number of blocks that would settle ``of`` if mean and SD stayed as they are.
-
-    At the levels of ``look``; for a difference at α ÷ ``family``, the most that Holm can ask. It
-    is an expectation and no promise: with that many blocks the chance to settle is about one half.
-    ``MOST_BLOCKS`` + 1 means more than ``MOST_BLOCKS``.
-    """
-    blocks = np.arange(of.blocks + 1, MOST_BLOCKS + 1)
-    error = of.sd / np.sqrt(blocks)
-    for_difference = special.stdtrit(blocks - 1, 1 - look.difference_alpha / family / 2) * error
-    for_equivalence = special.stdtrit(blocks - 1, 1 - look.equivalence_alpha) * error
-    size = abs(of.mean)
-    settled = (for_difference < size) | (size + for_equivalence <= math.log(EQUIVALENT_WITHIN))
-    return int(blocks[settled.argmax()]) if settled.any() else MOST_BLOCKS + 1
+    return WORDS[rule_at(look).word(found, p_adjusted)]
 
 
 def findings(pairs: Sequence[Pair], looks: Sequence[Look]) -> list[tuple[Finding, ...]]:
@@ -140,8 +117,8 @@ def findings(pairs: Sequence[Pair], looks: Sequence[Look]) -> list[tuple[Finding
 def _estimate_at(look: Look, logs: Floats, looks: Sequence[Look]) -> Estimate | None:
     """From the blocks of ``look``, or of the last one before it that the pair's group reached."""
     reached = [each.blocks for each in looks if each.blocks <= min(look.blocks, len(logs))]
-    found = estimate(logs[: max(reached)]) if reached else None
-    return found if found and found.blocks >= LEAST_BLOCKS else None
+    found = mean_log(logs[: max(reached)]) if reached else None
+    return found if found and found.n >= LEAST_BLOCKS else None
 
 
 def deciding(found: Sequence[Finding]) -> Finding | None:

@@ -17,15 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from statistics import fmean, median, stdev
+from statistics import median
 
 import msgspec
-from scipy import special
+import numpy as np
 
 from harness.analysis.curves import Curve, EpochPoint, curves_by_cell
-from harness.analysis.judgement import Interval
-from harness.analysis.spread import LEAST_SD_OF_ACCURACY
-from harness.spec.events import Run
+from harness.analysis.estimate import LEAST_SD_OF_ACCURACY, Interval, mean_of, one_more
+from harness.analysis.observations import Observations, once
 from harness.spec.recipes import Published, Recipe
 
 PREDICTION_CONFIDENCE = 0.95
@@ -109,11 +108,11 @@ class Reproduction(msgspec.Struct, frozen=True, kw_only=True):
         return sum(each.epoch is None or each.epoch > epoch for each in self.takeoffs)
 
 
-def reproductions(run: Run) -> tuple[Reproduction, ...]:
+@once
+def reproductions(run: Observations) -> tuple[Reproduction, ...]:
     """One for each cell with a finished long trial, in the order of the plan."""
-    recipes = {cell.id: cell.recipe for cell in run.manifest.cells}
     return tuple(
-        _reproduction(group, cell, own, recipes.get(cell))
+        _reproduction(group, cell, own, run.cells[cell].recipe if cell in run.cells else None)
         for (group, cell), own in curves_by_cell(run).items()
     )
 
@@ -128,13 +127,8 @@ def prediction_interval(values: Sequence[float], confidence: float) -> Interval 
 
     mean ± t · s · √(1 + 1/n) (Whitmore, The American Statistician 40, 1986).
     """
-    if len(values) < 2:
-        return None
-    quantile = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2))
-    sd = max(stdev(values), LEAST_SD_OF_ACCURACY)
-    half = quantile * sd * math.sqrt(1 + 1 / len(values))
-    mean = fmean(values)
-    return Interval(low=mean - half, high=mean + half, confidence=confidence)
+    known = mean_of(np.array(values), LEAST_SD_OF_ACCURACY)
+    return one_more(known).interval(confidence) if known and known.n > 1 else None
 
 
 def rounding(printed: Sequence[float]) -> float:

@@ -1,13 +1,13 @@
 """What size of difference a machine can show in a given time, from a short A/A on it.
 
 *Spread of a block.* A block's value is the median over rounds of the log ratio of paired windows
-(``estimates``), and the SD of such values decides what a run can show. A minute holds few blocks,
+(``samples``), and the SD of such values decides what a run can show. A minute holds few blocks,
 whose SD alone would often look too small by luck; but the rounds within them are many. The median
 of n values that scatter normally with σ has an SD of about √(π ÷ 2) · σ ÷ √n (Laplace, 1818), which
 a block's SD can't be below. So the larger of the two is taken.
 
 *Least difference.* A verdict at n blocks asks for |mean| > t(n−1, 1 − α ÷ 2) · SD ÷ √n, as in
-``protocol.blocks_to_settle``. A true difference of just that size is found half the time; of
+``rules.TwoSided``. A true difference of just that size is found half the time; of
 (t(n−1, 1 − α ÷ 2) + t(n−1, p)) · SD ÷ √n in a share p, the textbooks' formula for sample sizes
 with t for the normal quantile in both places (Snedecor and Cochran, *Statistical Methods*, on
 sample size in comparative experiments). Two equal programs are found equivalent in a share p where
@@ -29,14 +29,14 @@ import msgspec
 import numpy as np
 from scipy import special
 
-from harness.analysis.estimates import Floats, estimate
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Floats, Interval
 from harness.analysis.protocol import (
     DIFFERENCE_ALPHA,
     EQUIVALENCE_ALPHA,
     EQUIVALENT_WITHIN,
     LEAST_BLOCKS,
 )
+from harness.analysis.samples import mean_log
 from harness.spec.events import AnyEvent, BlockFinished, TrialStarted, Window
 
 MINUTES = (5, 15, 60)
@@ -98,16 +98,16 @@ def paired_logs(events: Iterable[AnyEvent]) -> list[Floats]:
 def spread_of(blocks: Iterable[Floats]) -> Spread | None:
     """Ratio and SDs of an A/A, from the log ratios of each block's rounds; nothing without any."""
     blocks = [block for block in blocks if block.size]
-    found = estimate(np.array([np.median(block) for block in blocks]))
+    found = mean_log(np.array([np.median(block) for block in blocks]))
     if found is None:
         return None
     sd_of_blocks = None if math.isnan(found.sd) else found.sd
     sd_from_rounds = _sd_from_rounds(blocks)
     return Spread(
-        blocks=found.blocks,
+        blocks=found.n,
         rounds=sum(block.size for block in blocks),
-        times_faster=found.value,
-        interval=found.interval(0.95),
+        times_faster=found.ratio,
+        interval=found.ratio_interval(0.95),
         sd_of_blocks=sd_of_blocks,
         sd_from_rounds=sd_from_rounds,
         sd=max((each for each in (sd_of_blocks, sd_from_rounds) if each), default=None),

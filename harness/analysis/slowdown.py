@@ -1,8 +1,8 @@
-"""Is a head slower than its base by more than a threshold? The statistics of the regression gate.
+"""Is a head slower than its base by more than a threshold? What the regression gate asks.
 
 Per block the median over rounds of the log ratio of paired windows' times, head ÷ base; over blocks
-the mean. A one-sided t-test (Student, 1908) of a slowdown of at most the threshold (2 %), Holm
-(1979) over all cells.
+the mean. It is held against ``rules.worsenings``: a one-sided t-test of a slowdown of at most the
+threshold (2 %), Holm over all cells.
 
 One look only, at the planned number of blocks: 10 for one cell, 20 for several, which at a block SD
 of 5 % give about 95 % power for a slowdown of 10 % and less than 0.1 % false alarms: see ``power``,
@@ -13,65 +13,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-import numpy as np
-from scipy import special
-
-from harness.analysis.estimates import Estimate, Floats, estimate
-from harness.analysis.judgement import Interval, Judgement
-from harness.analysis.protocol import holm
+from harness.analysis.estimate import Estimate, Floats, Interval
+from harness.analysis.judgement import Judgement
+from harness.analysis.rules import Limits, Worsening, worsenings
+from harness.analysis.samples import mean_log
 from harness.spec.gates import Thresholds
 
 BLOCKS_FOR_ONE = 10
 BLOCKS_FOR_SEVERAL = 20
-UPPER_CONFIDENCE = 0.95
-"""One-sided, of the slowdown that could have gone unseen."""
 TIMES_THE_NOISE = 3
 """How many times what a reference shows against itself a slowdown has to be, on the log scale, to
 count where an A/A failed."""
 
 
-class SlowdownTest(NamedTuple):
-    """What the blocks of one cell say against its threshold."""
-
-    estimate: Estimate
-    """Of log(time of the head ÷ time of the base)."""
-    p_adjusted: float
-    at_least: float
-    at_most: float
-    slower: bool
-    blind: bool
-    """Whether a slowdown of ``blind_to`` could have gone unseen."""
-
-
-def slowdown_tests(
+def slowdowns(
     logs: Sequence[Floats], thresholds: Sequence[Thresholds], alpha: float
-) -> list[SlowdownTest]:
-    """One for each cell of a family, from its log(time of the head ÷ time of the base) by block.
+) -> list[Worsening]:
+    """One outcome for each cell of a family, on the log scale.
 
-    Each has 2 blocks or more.
+    Args:
+        logs: for each cell (blocks,): log(time of the head ÷ time of the base), 2 or more of them.
+        thresholds: each cell's own.
+        alpha: the share of gates of unchanged cells in which any may be called slower.
     """
-    estimates = [_known(estimate(each)) for each in logs]
-    limits = [math.log1p(each.slowdown) for each in thresholds]
-    p_values = [_p_above(of, limit) for of, limit in zip(estimates, limits, strict=True)]
-    adjusted = holm(p_values)
-    levels = holm_levels(p_values, alpha)
-    found = []
-    for of, p, level, own in zip(estimates, adjusted, levels, thresholds, strict=True):
-        at_most = math.expm1(of.mean + _half(of, UPPER_CONFIDENCE))
-        slower = p < alpha
-        found.append(
-            SlowdownTest(
-                estimate=of,
-                p_adjusted=p,
-                at_least=math.expm1(of.mean - _half(of, level)),
-                at_most=at_most,
-                slower=slower,
-                blind=not slower and at_most >= own.blind_to,
-            )
-        )
-    return found
+    limits = [slowdown_limits(each) for each in thresholds]
+    return worsenings([_known(mean_log(each)) for each in logs], limits, alpha)
+
+
+def slowdown_limits(thresholds: Thresholds) -> Limits:
+    """Of log(time ÷ time before)."""
+    return Limits(math.log1p(thresholds.slowdown), math.log1p(thresholds.blind_to))
+
+
+def accuracy_limits(thresholds: Thresholds) -> Limits:
+    """Of the loss of test accuracy, a fraction."""
+    return Limits(thresholds.accuracy, thresholds.accuracy_blind_to)
 
 
 def failed_noise_floors(judgement: Judgement) -> tuple[Interval, ...]:
@@ -92,38 +69,11 @@ def beyond_noise(log_slowdown: float, floors: Iterable[Interval]) -> bool:
     return bool(ends) and log_slowdown > TIMES_THE_NOISE * max(ends)
 
 
-def holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
-    """The confidence of each test's lower bound, so that bounds agree with Holm's verdicts.
-
-    The k-th smallest p is held against α ÷ (m − k + 1); from the first that is not rejected on, all
-    against that one's level.
-    """
-    levels = [0.0] * len(p_values)
-    reached = alpha
-    rejecting = True
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        if rejecting:
-            reached = alpha / (len(p_values) - rank)
-            rejecting = p_values[index] < reached
-        levels[index] = 1 - reached
-    return levels
-
-
 def planned_blocks(cells: int) -> int:
     """How many blocks a gate of so many cells needs."""
     return BLOCKS_FOR_ONE if cells == 1 else BLOCKS_FOR_SEVERAL
 
 
-def _half(of: Estimate, confidence: float) -> float:
-    """From the mean to a one-sided bound."""
-    return float(special.stdtrit(of.blocks - 1, confidence)) * of.error
-
-
-def _p_above(of: Estimate, limit: float) -> float:
-    """One-sided p of a mean of at most ``limit``."""
-    return float(special.stdtr(of.blocks - 1, -(of.mean - limit) / of.error))
-
-
-def _known(of: Estimate | None) -> Estimate:
-    assert of is not None, "a cell without blocks is in no family"
-    return of
+def _known(estimate: Estimate | None) -> Estimate:
+    assert estimate is not None, "a cell without blocks is in no family"
+    return estimate

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from harness.analysis.gate import gate
-from harness.analysis.held import held_results
+from harness.analysis.observations import Observations
 from harness.analysis.tax import taxes
-from harness.spec.events import Failure, Manifest, Run
+from harness.spec.events import Manifest
 from harness.spec.suites import TAX
 
 Study = Literal["run", "gate", "tax"]
@@ -21,7 +21,7 @@ def study_of(manifest: Manifest) -> Study:
     return "tax" if manifest.plan.suite == TAX else "run"
 
 
-def exit_code(run: Run) -> int:
+def exit_code(run: Observations) -> int:
     """What the command that has made ``run`` ends with.
 
     0 clean; 1 worse than its limits allow; 2 a cell could not be verified or measured; 3 a proof or
@@ -34,8 +34,8 @@ def exit_code(run: Run) -> int:
     # What differs in its first windows computes under the clock what was not proved.
     if any(each.first_windows_differ for each in found):
         return 3
-    if not all(result.passed for result in held_results(run)):
+    if "lost" in run.proofs.values():
         return 3
-    if any(isinstance(event, Failure) for event in run.events):
+    if run.failures:
         return 2
     return 1 if any(each.outcome == "missed" for each in found) else 0

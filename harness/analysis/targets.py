@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.analysis.curves import Curve, curves, first_point_with_accuracy
-from harness.spec.events import Run
+from harness.analysis.observations import Observations
 
 
 class TargetTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class TargetTime(msgspec.Struct, frozen=True, kw_only=True):
     them."""
 
 
-def target_times(run: Run) -> tuple[TargetTime, ...]:
+def target_times(run: Observations) -> tuple[TargetTime, ...]:
     """One for each finished long trial of a recipe with a target, in order."""
     return tuple(
         _target_time(curve, curve.target_accuracy)

@@ -1,6 +1,6 @@
 """What the suite's own layers cost: an adapter's rate ÷ the rate of the loop written by hand.
 
-Both were contenders of the same blocks. As in ``estimates``: per block the median over rounds of
+Both were contenders of the same blocks. As in ``samples``: per block the median over rounds of
 the log ratio of paired windows' rates, over all finished blocks the mean with Student's t-interval
 of confidence 95 %. It is an estimate held against a goal and no test: ``met`` where the whole
 interval lies at or above the goal, ``missed`` where it lies below, else ``open``.
@@ -12,25 +12,25 @@ windows of a block start from the same weights on the same batches, and their lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from harness.analysis.estimates import Contender, Estimate, Sample, estimate, log_ratios, sample
-from harness.analysis.held import held_results
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Estimate, Interval
+from harness.analysis.observations import Observations, once
 from harness.analysis.parity import relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
-from harness.analysis.trials import Block, finished_blocks
+from harness.analysis.rules import GOAL_CONFIDENCE, goal_word
+from harness.analysis.samples import Contender, Sample, log_ratios, mean_log
+from harness.analysis.trials import Block
 from harness.spec.cells import HANDWRITTEN, Cell, Input
-from harness.spec.events import Run
 
 LARGE_BATCH = 256
 GOAL_OF_LARGE_BATCHES = 0.99
 GOAL_OF_SMALL_BATCHES = 0.95
 GOAL_OF_LOADERS = 0.95
-CONFIDENCE = 0.95
 FIRST_WINDOW_TOLERANCE = 1e-6
 """Of the loss of a first window, relatively. A framework's float32 parts from its float64 by 1.2e-8
 at the most in 162 steps of 32 (9 seeds), by 2.6e-8 in 22 steps of 256 (2 seeds); a
@@ -76,19 +76,15 @@ class Tax(msgspec.Struct, frozen=True, kw_only=True):
         return self.blocks > 0 and resident and not _within(self.first_window_deviation)
 
 
-def taxes(run: Run) -> tuple[Tax, ...]:
+@once
+def taxes(run: Observations) -> tuple[Tax, ...]:
     """One for each pair of the run, in the order of the plan."""
-    blocks = finished_blocks(run, long=False)
-    failed = {result.cell for result in held_results(run) if not result.passed}
-    cells = {cell.id: cell for cell in run.manifest.cells}
     found = []
     for group in run.manifest.plan.groups:
-        members = [cells[each] for each in group.cells]
+        members = [run.cells[cell] for cell in group.cells]
         by_hand = [cell for cell in members if cell.variant.startswith(HANDWRITTEN)]
-        others = [cell for cell in members if cell not in by_hand]
-        of = sample(group, blocks)
-        own = [block for block in blocks if block.group == group.name]
-        found += [_tax(of, own, one, by_hand[0], failed) for one in others if by_hand]
+        adapters = [cell for cell in members if cell not in by_hand]
+        found += [_tax(run, group.name, adapter, by_hand[0]) for adapter in adapters if by_hand]
     return tuple(found)
 
 
@@ -101,32 +97,26 @@ def goal_of(cell: Cell) -> float:
     return GOAL_OF_LARGE_BATCHES if batch_size >= LARGE_BATCH else GOAL_OF_SMALL_BATCHES
 
 
-def outcome_of(of: Estimate | None, goal: float) -> Outcome:
-    """Where the interval of an estimated ratio lies; nothing was estimated: not measured."""
-    if of is None:
-        return "not_measured"
-    interval = of.interval(CONFIDENCE)
-    if interval is None or of.blocks < LEAST_BLOCKS or interval.low < goal <= interval.high:
-        return "open"
-    return "met" if interval.low >= goal else "missed"
-
-
-def _tax(
-    of: Sample, blocks: Sequence[Block], adapter: Cell, by_hand: Cell, failed: set[str]
-) -> Tax:
-    found = _ratio(of, Contender(adapter.id), Contender(by_hand.id))
-    floor = _ratio(of, Contender(by_hand.id, twin=True), Contender(by_hand.id))
+def _tax(run: Observations, group: str, adapter: Cell, by_hand: Cell) -> Tax:
+    sample = run.samples[group]
+    ratio = _ratio(sample, Contender(adapter.id), Contender(by_hand.id))
+    floor = _ratio(sample, Contender(by_hand.id, twin=True), Contender(by_hand.id))
     goal = goal_of(adapter)
     # A loader has an order of its own, and its windows nothing to be compared with.
+    blocks = [block for block in run.short_blocks if block.group == group]
     deviation = None if adapter.loads else _first_window_deviation(blocks, adapter.id, by_hand.id)
-    differs = bool(found) and not adapter.loads and not _within(deviation)
-    unproven = bool(failed & {adapter.id, by_hand.id}) or differs
-    outcome: Outcome = "not_comparable" if unproven else outcome_of(found, goal)
-    noise = floor.interval(CONFIDENCE) if floor else None
+    differs = ratio is not None and not adapter.loads and not _within(deviation)
+    unproven = differs or "lost" in (run.proof(adapter.id), run.proof(by_hand.id))
+    outcome: Outcome = "not_measured"
+    if unproven:
+        outcome = "not_comparable"
+    elif ratio is not None:
+        outcome = goal_word(ratio, math.log(goal), LEAST_BLOCKS)
+    noise = floor.ratio_interval(GOAL_CONFIDENCE) if floor else None
     if noise and not noise.low <= 1 <= noise.high and outcome in ("met", "missed"):
         outcome = "open"
     return Tax(
-        group=of.group,
+        group=group,
         framework=adapter.framework,
         batch_size=adapter.recipe.batch_size,
         input=adapter.input,
@@ -135,17 +125,17 @@ def _tax(
         handwritten=by_hand.id,
         outcome=outcome,
         goal=goal,
-        times_handwritten_rate=found.value if found and not unproven else None,
-        interval=found.interval(CONFIDENCE) if found and not unproven else None,
+        times_handwritten_rate=ratio.ratio if ratio and not unproven else None,
+        interval=ratio.ratio_interval(GOAL_CONFIDENCE) if ratio and not unproven else None,
         noise_floor=noise,
-        blocks=found.blocks if found else 0,
+        blocks=ratio.n if ratio else 0,
         first_window_deviation=deviation,
     )
 
 
-def _ratio(of: Sample, contender: Contender, against: Contender) -> Estimate | None:
-    both = contender in of.contenders and against in of.contenders
-    return estimate(log_ratios(of, contender, against)) if both else None
+def _ratio(sample: Sample, contender: Contender, against: Contender) -> Estimate | None:
+    both = contender in sample.contenders and against in sample.contenders
+    return mean_log(log_ratios(sample, contender, against)) if both else None
 
 
 def _within(deviation: float | None) -> bool:

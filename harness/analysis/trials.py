@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from harness.spec.events import (
+    AnyEvent,
     BlockFinished,
     Evaluation,
-    Run,
     TrialFinished,
     TrialStarted,
     Window,
@@ -34,7 +35,7 @@ class Block(NamedTuple):
     trials: tuple[Trial, ...]
 
 
-def finished_blocks(run: Run, *, long: bool) -> tuple[Block, ...]:
+def finished_blocks(events: Iterable[AnyEvent], *, long: bool) -> tuple[Block, ...]:
     """The finished blocks of long or of short trials, in the order of finishing.
 
     That order, not the blocks' numbers, says which are the first ten: it cannot change any more
@@ -45,7 +46,7 @@ def finished_blocks(run: Run, *, long: bool) -> tuple[Block, ...]:
     windows: defaultdict[int, list[Window]] = defaultdict(list)
     evaluations: defaultdict[int, list[Evaluation]] = defaultdict(list)
     ends: dict[tuple[str, int], BlockFinished] = {}
-    for event in run.events:
+    for event in events:
         if isinstance(event, Window):
             windows[event.trial].append(event)
         elif isinstance(event, Evaluation):

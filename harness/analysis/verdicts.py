@@ -10,34 +10,32 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.builds import confounders, environments_of
-from harness.analysis.comparability import Obstacle, Obstacles, obstacles
-from harness.analysis.estimates import (
-    Contender,
-    Sample,
-    by_block,
-    estimate,
-    log_ratios,
-    rate_by_total_time,
-    rates,
-    sample,
-)
+from harness.analysis.builds import confounders
+from harness.analysis.comparability import Obstacle, Obstacles
 from harness.analysis.flags import block_flags, contender_flags, foreign_flags, stalling
 from harness.analysis.foreign import ForeignLoad, may_decide, wanted_cpus
-from harness.analysis.held import held_results
 from harness.analysis.judgement import GroupJudgement, Judgement, Look, NoiseFloor, Reason, Verdict
+from harness.analysis.observations import Observations, once
 from harness.analysis.protocol import (
     Finding,
     Pair,
-    blocks_to_settle,
     conclusion,
     deciding,
     findings,
     planned_looks,
+    rule_at,
 )
 from harness.analysis.ranking import left_out, ranking
-from harness.analysis.trials import finished_blocks
-from harness.spec.events import Failure, Group, Run
+from harness.analysis.samples import (
+    Contender,
+    Sample,
+    by_block,
+    log_ratios,
+    mean_log,
+    rate_by_total_time,
+    rates,
+)
+from harness.spec.events import Group
 from harness.spec.machine import Environment
 
 
@@ -66,24 +64,20 @@ class _Circumstances(NamedTuple):
         return any(floor.record.failed for floor in self.floors.values())
 
 
-def judge(run: Run) -> Judgement:
+@once
+def judge(run: Observations) -> Judgement:
     """Every verdict of ``run``, and all that stands beside verdicts."""
     manifest = run.manifest
-    short = finished_blocks(run, long=False)
-    parity = held_results(run)
     looks = planned_looks(manifest.plan)
     groups = manifest.plan.groups
-    samples = [sample(group, short) for group in groups]
+    samples = list(run.samples.values())
     around = _Circumstances(
         looks,
         _noise_floors(samples, looks) if manifest.plan.aa else {},
-        obstacles(manifest.cells, parity, (*short, *finished_blocks(run, long=True))),
-        {event.cell: event.reason for event in run.events if isinstance(event, Failure)},
-        environments_of(manifest.cells, manifest.environments),
-        ForeignLoad(
-            {cell.id: cell for cell in manifest.cells},
-            wanted_cpus(manifest.cells, manifest.machine.cores),
-        ),
+        run.obstacles,
+        {cell: failure.reason for cell, failure in run.failures.items()},
+        run.environments,
+        ForeignLoad(run.cells, wanted_cpus(manifest.cells, manifest.machine.cores)),
     )
     pairs = [
         _pair(of, Contender(cell), Contender(against), around.obstacles.between(cell, against))
@@ -99,22 +93,17 @@ def judge(run: Run) -> Judgement:
         ),
         verdicts=verdicts,
         rates=measured,
-        parity=parity,
+        parity=run.held,
         looks=looks,
         block_flags=(
-            *block_flags(short, manifest.machine.cores),
+            *block_flags(run.short_blocks, manifest.machine.cores),
             *foreign_flags(samples, around.foreign.wanted),
         ),
         contender_flags=tuple(contender_flags(samples, measured, manifest.cells)),
     )
 
 
-def needs_more_blocks(run: Run) -> bool:
-    """Whether any group has to go on to its next planned look."""
-    return bool(groups_to_continue(run))
-
-
-def groups_to_continue(run: Run) -> tuple[str, ...]:
+def groups_to_continue(run: Observations) -> tuple[str, ...]:
     """Names of the groups that have to go on to their next planned look.
 
     Those before their first look, and those before a later one that have a pair left open which
@@ -158,7 +147,7 @@ def _noise_floors(samples: Sequence[Sample], looks: Sequence[Look]) -> dict[str,
 def _noise_floor(pair: Pair, found: Sequence[Finding], first: Look) -> NoiseFloor | None:
     failed = [each for each in found if each.word in ("faster", "slower")]
     final = deciding(failed or found[-1:])
-    shown = final.estimate if final else estimate(pair.logs)
+    shown = final.estimate if final else mean_log(pair.logs)
     if shown is None:
         return None
     look = final.look if final else first
@@ -167,12 +156,12 @@ def _noise_floor(pair: Pair, found: Sequence[Finding], first: Look) -> NoiseFloo
         cell=pair.contender.cell,
         verdict=final.word if final else None,
         failed=bool(failed),
-        times_faster=shown.value,
-        interval=shown.interval(1 - look.difference_alpha),
-        equivalence_interval=shown.interval(1 - 2 * look.equivalence_alpha),
+        times_faster=shown.ratio,
+        interval=shown.ratio_interval(1 - look.difference_alpha),
+        equivalence_interval=shown.ratio_interval(1 - 2 * look.equivalence_alpha),
         p=final.estimate.p if final else None,
         p_adjusted=final.p_adjusted if final else None,
-        blocks=shown.blocks,
+        blocks=shown.n,
         look=final.look if final else None,
         times_faster_by_block=by_block(pair.logs[: final.look.blocks if final else None]),
     )
@@ -243,7 +232,7 @@ def _with_numbers(
     verdict: Verdict, pair: Pair, final: Finding | None, first: Look, family: int
 ) -> Verdict:
     """``verdict`` with the numbers of the look that made it, or else of all finished blocks."""
-    shown = final.estimate if final else estimate(pair.logs)
+    shown = final.estimate if final else mean_log(pair.logs)
     if shown is None:
         return verdict
     look = final.look if final else first
@@ -253,15 +242,17 @@ def _with_numbers(
     ]
     return msgspec.structs.replace(
         verdict,
-        times_faster=shown.value,
-        interval=shown.interval(1 - look.difference_alpha),
-        equivalence_interval=shown.interval(1 - 2 * look.equivalence_alpha),
+        times_faster=shown.ratio,
+        interval=shown.ratio_interval(1 - look.difference_alpha),
+        equivalence_interval=shown.ratio_interval(1 - 2 * look.equivalence_alpha),
         p=final.estimate.p if final else None,
         p_adjusted=final.p_adjusted if final else None,
-        blocks=shown.blocks,
+        blocks=shown.n,
         look=final.look if final else None,
         blocks_to_settle=(
-            blocks_to_settle(shown, look, family) if verdict.reason == "not_settled" else None
+            rule_at(look).values_to_settle(shown, family)
+            if verdict.reason == "not_settled"
+            else None
         ),
         times_faster_by_total_time=totals[0] / totals[1],
         stalling=stalling(pair.sample, pair.contender, pair.against, rows),

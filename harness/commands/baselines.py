@@ -16,6 +16,7 @@ from harness.analysis.baselines import (
     run_cells,
 )
 from harness.analysis.check import LEAST_RUNS, CheckedCell, CheckJudgement, check
+from harness.analysis.observations import Observations
 from harness.analysis.outcomes import exit_code
 from harness.analysis.slowdown import failed_noise_floors
 from harness.analysis.verdicts import judge
@@ -24,7 +25,7 @@ from harness.console import Console
 from harness.errors import UsageError
 from harness.report.check import check_header, check_rows, conclusion, warnings
 from harness.spec.baselines import Baseline, BaselineCell
-from harness.spec.events import Manifest, Run, RunFinished
+from harness.spec.events import Manifest, RunFinished
 from harness.spec.gates import read_gate_settings
 from harness.store.baselines import read_baseline, write_baseline
 from harness.store.runs import read_run
@@ -141,14 +142,14 @@ def check_run(
     return judgement.exit_code
 
 
-def _whole_run(folder: Path) -> Run:
+def _whole_run(folder: Path) -> Observations:
     """The run in ``folder``.
 
     Raises:
         UsageError: it did not come to its end.
     """
-    run = read_run(folder)
-    if not any(isinstance(event, RunFinished) for event in run.events):
+    run = Observations(read_run(folder))
+    if not run.all(RunFinished):
         raise UsageError(
             f"{run.manifest.run} did not come to its end, expected a whole run: go on with "
             f"'levelfield run --resume {run.manifest.run}'"
@@ -156,7 +157,7 @@ def _whole_run(folder: Path) -> Run:
     return run
 
 
-def _entries(run: Run, cells: Sequence[RunCell]) -> list[BaselineCell]:
+def _entries(run: Observations, cells: Sequence[RunCell]) -> list[BaselineCell]:
     """What of the run can be kept or compared: at least one cell, and each in one version.
 
     Raises:
@@ -181,7 +182,7 @@ def _entries(run: Run, cells: Sequence[RunCell]) -> list[BaselineCell]:
     return entries
 
 
-def _check_runs(run: Run, found: Sequence[CheckedCell], path: Path) -> None:
+def _check_runs(run: Observations, found: Sequence[CheckedCell], path: Path) -> None:
     """Something can be judged.
 
     Raises:
@@ -197,7 +198,7 @@ def _check_runs(run: Run, found: Sequence[CheckedCell], path: Path) -> None:
 
 
 def _check_conditions(
-    run: Run, entries: Sequence[BaselineCell], path: Path, baseline: Baseline
+    run: Observations, entries: Sequence[BaselineCell], path: Path, baseline: Baseline
 ) -> None:
     """The run was made as those in the baseline, cell by cell.
 

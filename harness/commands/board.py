@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.estimates import estimate
+from harness.analysis.samples import mean_log
 from harness.report.cast import Cast
 from harness.report.formats import count, number, times
 from harness.report.remarks import ratio_in_words
@@ -34,7 +34,7 @@ class Board(NamedTuple):
 class Standings:
     """The windows of the short blocks seen so far, and what they say of each contender.
 
-    The same estimate as in the report (see ``analysis.estimates``), kept block by block so that a
+    The same estimate as in the report (see ``analysis.samples``), kept block by block so that a
     window costs as much at the end of a run as at its beginning.
     """
 
@@ -79,12 +79,12 @@ class Standings:
         if self._is_reference(started):
             return "reference"
         key = (started.group, started.cell, started.twin)
-        found = estimate(np.array(self._logs.get(key, [])))
+        found = mean_log(np.array(self._logs.get(key, [])))
         if found is None:
             now = self._block_ratios().get(key)
             return "" if now is None else f"{times(math.exp(now))}, this block alone"
-        ratio = ratio_in_words(found.value, found.interval(CONFIDENCE))
-        return f"{ratio}, {count(found.blocks, 'block')}"
+        ratio = ratio_in_words(found.ratio, found.ratio_interval(CONFIDENCE))
+        return f"{ratio}, {count(found.n, 'block')}"
 
     def _is_reference(self, started: TrialStarted) -> bool:
         return (started.cell, started.twin) == (self._group.cells[0], False)

@@ -9,10 +9,10 @@ import msgspec
 
 from harness.analysis.exports import bencher_metrics, github_benchmarks, results
 from harness.analysis.judgement import REASONS, LeftOut
+from harness.analysis.observations import Observations
 from harness.console import Console
 from harness.errors import UsageError
 from harness.files import write_whole
-from harness.spec.events import Run
 from harness.spec.exports import Format, WindowRow
 from harness.store.exports import csv_text, parquet_bytes
 from harness.store.runs import read_run
@@ -47,7 +47,7 @@ def export_run(console: Console, folder: Path, format_: Format, output: Path | N
     if output is None and (format_ == "parquet" or console.json):
         got = "--format parquet writes bytes" if format_ == "parquet" else "--json is an answer"
         raise UsageError(f"{got}, expected --output with it: name a file")
-    run = read_run(folder)
+    run = Observations(read_run(folder))
     content = _content(run, format_)
     if not content.entries:
         raise UsageError(
@@ -74,7 +74,7 @@ def export_run(console: Console, folder: Path, format_: Format, output: Path | N
     )
 
 
-def _content(run: Run, format_: Format) -> _Content:
+def _content(run: Observations, format_: Format) -> _Content:
     if format_ in ("csv", "parquet"):
         # It takes longer to load than the other formats take to be written.
         from harness.analysis.frames import plain_columns, windows_frame

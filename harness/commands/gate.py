@@ -11,6 +11,7 @@ import msgspec
 
 from harness import paths
 from harness.analysis.gate import GateJudgement, gate
+from harness.analysis.observations import Observations
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.preparation import command_line
@@ -173,7 +174,7 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
 
 def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | None) -> int:
     """The gate's table stands in the terminal; its exit code. Then files are written."""
-    run = read_run(folder)
+    run = Observations(read_run(folder))
     found = gate(run)
     page = report_page(reports, run.manifest.run)
     table = page.parent / "gate.md"

@@ -8,6 +8,7 @@ import msgspec
 
 from harness.analysis.micro import Measure, Roofs, StepTime, measures, roofs_of, step_times
 from harness.analysis.micro_check import MicroComparison, compared, earlier_ones
+from harness.analysis.observations import Observations
 from harness.analysis.parity import parity_verdict
 from harness.commands.micro_proofs import check_comparable
 from harness.commands.results import write_pages
@@ -15,7 +16,6 @@ from harness.console import Console
 from harness.errors import RecordError, UsageError
 from harness.report.files import report_page
 from harness.report.micro_words import breach_rows, comparison_rows, micro_rows
-from harness.spec.events import Run
 from harness.spec.micro import Micro, MicroFailure, MicroFramework, Start
 from harness.spec.micro_limits import MicroLimits
 from harness.store.micro import has_micro, micro_path, read_micro, read_micro_manifest
@@ -74,7 +74,7 @@ def show_micro(
     Raises:
         UsageError: there are limits, and nothing that they could be held against.
     """
-    run, micro = read_run(folder), read_micro(folder)
+    run, micro = Observations(read_run(folder)), read_micro(folder)
     if micro is None:
         raise UsageError(
             f"{folder} has no micro-benchmarks, expected some: measure with 'levelfield micro'"
@@ -89,7 +89,7 @@ def show_micro(
 def _show(
     console: Console,
     folder: Path,
-    run: Run,
+    run: Observations,
     micro: Micro,
     reports: Path,
     limits: MicroLimits,

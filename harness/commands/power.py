@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from harness import paths
-from harness.analysis.estimates import Floats
+from harness.analysis.estimate import Floats
+from harness.analysis.observations import Observations
 from harness.analysis.power import Noise, Power, coverage, recorded_noise, simulated
 from harness.analysis.slowdown import planned_blocks
 from harness.console import Console
@@ -113,7 +114,7 @@ def noise_of(folders: Sequence[Path]) -> Noise:
     """
     if folders:
         try:
-            return recorded_noise(read_run(folder) for folder in folders)
+            return recorded_noise(Observations(read_run(folder)) for folder in folders)
         except ValueError as error:
             raise UsageError(
                 f"No noise in these runs: {error}; expected A/A blocks of one machine: name runs "

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from harness.analysis.convergence import Convergence, convergences
-from harness.analysis.held import held_results
 from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.judgement import Judgement
+from harness.analysis.observations import Observations
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.studies import exit_code as exit_code_of
@@ -26,13 +25,11 @@ from harness.report.files import (
     write_report,
 )
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Failure, Run, Skip
+from harness.spec.events import Failure, Skip
 from harness.spec.micro import Micro
 from harness.spec.recipes import Recipe
 from harness.store.micro import read_micro
 from harness.store.runs import read_run
-
-E = TypeVar("E", Failure, Skip)
 
 
 class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +77,7 @@ def show_measured(console: Console, folder: Path, reports: Path) -> int:
 
     Then its report is written, if that can be.
     """
-    run = read_run(folder)
+    run = Observations(read_run(folder))
     console.answer(_shown(console, folder, run, reports))
     with console.extra("The report"):
         write_pages(console, run, reports, read_micro(folder))
@@ -89,7 +86,7 @@ def show_measured(console: Console, folder: Path, reports: Path) -> int:
 
 def show_stored(console: Console, folders: Sequence[Path], reports: Path) -> None:
     """The verdicts of each run stand in the terminal, and its report is written."""
-    runs = [read_run(folder) for folder in folders]
+    runs = [Observations(read_run(folder)) for folder in folders]
     answers = [
         _shown(console, folder, run, reports) for folder, run in zip(folders, runs, strict=True)
     ]
@@ -104,14 +101,16 @@ def show_stored(console: Console, folders: Sequence[Path], reports: Path) -> Non
         console.result(f"Side by side: {write_comparison(runs, reports)}")
 
 
-def write_pages(console: Console, run: Run, reports: Path, micro: Micro | None = None) -> None:
+def write_pages(
+    console: Console, run: Observations, reports: Path, micro: Micro | None = None
+) -> None:
     """The report of ``run`` is written, and the user knows where it is."""
     page = write_report(run, reports, micro)
     point_latest(reports, run.manifest.run)
     console.result(f"Report: {page}")
 
 
-def _shown(console: Console, folder: Path, run: Run, reports: Path) -> RunAnswer:
+def _shown(console: Console, folder: Path, run: Observations, reports: Path) -> RunAnswer:
     """The verdicts stand in the terminal; and as an answer."""
     judgement = judge(run)
     show_verdicts(console, run, judgement)
@@ -121,8 +120,8 @@ def _shown(console: Console, folder: Path, run: Run, reports: Path) -> RunAnswer
         report=str(report_page(reports, run.manifest.run)),
         exit_code=exit_code_of(run),
         judgement=judgement,
-        failures=_of(run, Failure),
-        skips=_of(run, Skip),
+        failures=run.all(Failure),
+        skips=run.all(Skip),
         reproductions=reproductions(run),
         convergences=convergences(run),
         target_times=target_times(run),
@@ -130,7 +129,7 @@ def _shown(console: Console, folder: Path, run: Run, reports: Path) -> RunAnswer
     )
 
 
-def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
+def show_verdicts(console: Console, run: Observations, judgement: Judgement) -> None:
     """The verdict table, in the words of the report."""
     for group in verdict_groups(run, judgement):
         rows = [(line.word, line.sentence, line.evidence) for line in group.lines]
@@ -143,8 +142,8 @@ def show_verdicts(console: Console, run: Run, judgement: Judgement) -> None:
 
 def show_verification(console: Console, folder: Path) -> None:
     """The parity table: for each cell its largest deviations from the oracle."""
-    run = read_run(folder)
-    results = held_results(run)
+    run = Observations(read_run(folder))
+    results = run.held
     header, rows = verification_table(run)
     datasets = ", ".join(dict.fromkeys(cell.recipe.dataset for cell in run.manifest.cells))
     title = f"Deviation from the float64 reference at step 1, and after it ({datasets})"
@@ -152,7 +151,7 @@ def show_verification(console: Console, folder: Path) -> None:
     for result in results:
         for failure in result.failures:
             console.result(f"{result.cell}: {failure}")
-    failures = _of(run, Failure)
+    failures = run.all(Failure)
     for failed in failures:
         console.result(f"{failed.cell}: {failed.phase}: {failed.reason}")
     unproved = {result.cell for result in results if not result.passed}
@@ -166,21 +165,21 @@ def show_verification(console: Console, folder: Path) -> None:
             folder=str(folder),
             exit_code=exit_code_of(run),
             parity=results,
-            between_frameworks=cross_deviations(run),
+            between_frameworks=cross_deviations(run.manifest.plan.groups, run.events),
             failures=failures,
         )
     )
 
 
-def verification_table(run: Run) -> tuple[list[str], list[list[str]]]:
+def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
     """Header and rows: a row for each recipe and framework, a column for each mode."""
     # The one that is worst off stands for a cell that was held several times.
     results = {
         result.cell: result
-        for result in sorted(parity_results(run), key=lambda one: one.passed, reverse=True)
+        for result in sorted(parity_results(run.events), key=lambda one: one.passed, reverse=True)
     }
-    unproved = {result.cell for result in held_results(run) if not result.passed}
-    failed = {failure.cell for failure in _of(run, Failure)}
+    unproved = {result.cell for result in run.held if not result.passed}
+    failed = {failure.cell for failure in run.all(Failure)}
     modes = list(dict.fromkeys(cell.mode for cell in run.manifest.cells))
     cells: dict[tuple[Recipe, str], dict[str, str]] = {}
     for cell in run.manifest.cells:
@@ -208,8 +207,4 @@ def _deviations(result: ParityResult, *, proved: bool) -> str:
 
 def exit_code(folder: Path) -> int:
     """That of the run in ``folder``."""
-    return exit_code_of(read_run(folder))
-
-
-def _of(run: Run, kind: type[E]) -> tuple[E, ...]:
-    return tuple(event for event in run.events if isinstance(event, kind))
+    return exit_code_of(Observations(read_run(folder)))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.observations import Observations
 from harness.analysis.studies import Study, exit_code, study_of
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
@@ -150,9 +151,9 @@ class RunSession:
         self._began = time.monotonic()
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Observations:
         """What is known so far."""
-        return Run(manifest=self._manifest, events=self._events)
+        return Observations(Run(manifest=self._manifest, events=self._events))
 
     def record(self, event: AnyEvent) -> None:
         """``event`` is on disk, and the user has seen what it means for them."""
@@ -263,10 +264,9 @@ class RunSession:
 
     def _audit(self, finished: BlockFinished) -> None:
         """Each trial of a block was held against what it had to compute."""
-        run = Run(manifest=self._manifest, events=[*self._events, finished])
         [block] = [
             block
-            for block in finished_blocks(run, long=finished.long)
+            for block in finished_blocks([*self._events, finished], long=finished.long)
             if (block.group, block.block) == (finished.group, finished.block)
         ]
         self._verification.audit(block.trials)

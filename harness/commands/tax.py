@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness import paths
+from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code
 from harness.analysis.tax import LARGE_BATCH, Tax, taxes
 from harness.commands import suites
@@ -119,7 +120,7 @@ def resume_tax(
 def with_scripts(catalogue: Catalogue) -> Catalogue:
     """``catalogue``, and under ``NAME~handwritten`` each implementation as its script computes it.
 
-    A script is ``handwritten.py`` in the implementation's folder, or named after it in
+    A script is ``handwritten.py`` in the implementation's folder, or ``NAME_by_hand.py`` in
     ``benchmarks/handwritten``. It is written for the implementation's default mode.
     """
     scripts = [
@@ -142,7 +143,7 @@ def script_of(implementation: Implementation) -> Path | None:
 
 def show_tax(console: Console, folder: Path, reports: Path) -> int:
     """The ratios stand in the terminal; the exit code. Then the run's report is written."""
-    run = read_run(folder)
+    run = Observations(read_run(folder))
     found = taxes(run)
     titles = run.manifest.titles
     console.table(

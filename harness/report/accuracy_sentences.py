@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.analysis.convergence import LEAST_SEEDS, MOST_SEEDS, Convergence
+from harness.analysis.convergence import LEAST_SEEDS, Convergence
 from harness.analysis.reproduction import Reproduction
+from harness.analysis.rules import MOST_VALUES
 from harness.report.cast import Cast
 from harness.report.formats import accuracy, count, p_value
 from harness.report.page import Tone, VerdictLine
@@ -89,8 +90,8 @@ def convergence_line(convergence: Convergence, cast: Cast) -> VerdictLine:
 
 def _more_seeds(convergence: Convergence) -> str:
     needed = convergence.seeds_to_settle or 0
-    if needed > MOST_SEEDS:
-        return f"more than {MOST_SEEDS:,} seeds would be needed to settle it"
+    if needed > MOST_VALUES:
+        return f"more than {MOST_VALUES:,} seeds would be needed to settle it"
     more = max(1, needed - len(convergence.seeds))
     return f"about {count(more, 'more seed')} would settle it"
 

@@ -7,17 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from harness.analysis.judgement import REASONS, Judgement, Reason
+from harness.analysis.observations import Observations
 from harness.analysis.settings import observed_settings
-from harness.analysis.trials import finished_blocks
 from harness.report.cast import Cast
 from harness.report.commands import resume_command
 from harness.report.formats import count, joined, percent
 from harness.report.page import Banner
-from harness.spec.events import Failure, Manifest, Run, RunFinished
+from harness.spec.events import Failure, Manifest, RunFinished
 from harness.spec.recipes import Recipe
 
 
-def banners(run: Run, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
+def banners(run: Observations, judgement: Judgement, cast: Cast) -> tuple[Banner, ...]:
     """Every warning that this run deserves, the gravest first."""
     found = (
         *_failed_noise_floors(judgement, cast),
@@ -61,7 +61,7 @@ def _failed_parity(judgement: Judgement, cast: Cast) -> Iterator[Banner]:
         )
 
 
-def _missing_parity(run: Run, judgement: Judgement, cast: Cast) -> Iterator[Banner]:
+def _missing_parity(run: Observations, judgement: Judgement, cast: Cast) -> Iterator[Banner]:
     proved = {result.cell for result in judgement.parity}
     missing = [cell.id for cell in run.manifest.cells if cell.id not in proved]
     if missing:
@@ -139,11 +139,11 @@ def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
         )
 
 
-def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
+def _unfinished(run: Observations, judgement: Judgement) -> Iterator[Banner]:
     if any(isinstance(event, RunFinished) for event in run.events):
         return
     blocks = sum(group.blocks for group in judgement.groups)
-    blocks += len(finished_blocks(run, long=True))
+    blocks += len(run.long_blocks)
     again = shlex.join(resume_command(run.manifest))
     yield Banner(
         tone="doubt",
@@ -153,7 +153,7 @@ def _unfinished(run: Run, judgement: Judgement) -> Iterator[Banner]:
     )
 
 
-def _failures(run: Run, cast: Cast) -> Iterator[Banner]:
+def _failures(run: Observations, cast: Cast) -> Iterator[Banner]:
     failures = [event for event in run.events if isinstance(event, Failure)]
     if failures:
         names = _names((event.cell for event in failures), cast)
@@ -164,7 +164,7 @@ def _failures(run: Run, cast: Cast) -> Iterator[Banner]:
         )
 
 
-def _settings_without_effect(run: Run, cast: Cast) -> Iterator[Banner]:
+def _settings_without_effect(run: Observations, cast: Cast) -> Iterator[Banner]:
     refused = [each for each in observed_settings(run.events) if each.refused_in]
     if refused:
         said = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from harness.analysis.observations import Observations
 from harness.report.comparison_sections import (
     accuracy_section,
     machines_section,
@@ -28,7 +29,6 @@ from harness.report.page import (
     said_once,
 )
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Run
 from harness.spec.machine import Machine
 
 NOT_INTERLEAVED = (
@@ -38,7 +38,7 @@ NOT_INTERLEAVED = (
 )
 
 
-def comparison_of(runs: Sequence[Run]) -> Page:
+def comparison_of(runs: Sequence[Observations]) -> Page:
     """A page of ``runs``, two or more, in the order given."""
     told = [lined_up(run) for run in runs]
     players = players_of(told)

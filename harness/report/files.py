@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.observations import Observations
 from harness.files import UnreadableFile, content_of, write_whole
 from harness.report.comparison import comparison_of
 from harness.report.headlines import Headline, headline, read_headline
 from harness.report.markdown import FIGURES, comment, markdown
 from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
-from harness.spec.events import Run
 from harness.spec.micro import Micro
 from harness.texts import printable
 
@@ -26,7 +26,7 @@ HEADLINE = "headline.json"
 MOST_HEADLINE_BYTES = 2**22
 
 
-def write_report(run: Run, reports: Path, micro: Micro | None = None) -> Path:
+def write_report(run: Observations, reports: Path, micro: Micro | None = None) -> Path:
     """``index.html``, ``report.md``, its figures and ``comment.md`` stand in ``reports/<run-id>/``.
 
     ``micro``: the run's micro-benchmarks, which get a section of their own. Returns the path of
@@ -40,12 +40,12 @@ def report_page(reports: Path, run: str) -> Path:
     return reports / folder_name(run) / "index.html"
 
 
-def write_comparison(runs: Sequence[Run], reports: Path) -> Path:
+def write_comparison(runs: Sequence[Observations], reports: Path) -> Path:
     """The same for a page that puts ``runs``, two or more, side by side."""
     return write_page(comparison_of(runs), reports, comparison_name(runs))
 
 
-def comparison_name(runs: Sequence[Run]) -> str:
+def comparison_name(runs: Sequence[Observations]) -> str:
     """The folder of a comparison: the same for the same runs in the same order."""
     names = "\n".join(run.manifest.run for run in runs)
     digest = hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()

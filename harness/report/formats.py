@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Interval
 
 NOTHING = "—"
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from harness.analysis.judgement import Judgement
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import Cast, cast_of, label_of
 from harness.report.figures import Style
 from harness.report.page import Datum
-from harness.spec.events import Run
 
 Line = tuple[str, ...]
 """What makes cells of different runs the same contender: what it trains, framework, mode, input,
@@ -21,7 +21,7 @@ equal otherwise: all but version and variant."""
 class Told(NamedTuple):
     """One run, judged, with its contenders by what they have in common with those of others."""
 
-    run: Run
+    run: Observations
     judgement: Judgement
     cast: Cast
     lines: Mapping[str, Line]
@@ -46,7 +46,7 @@ class Players(NamedTuple):
         return Datum(self.names[line], colour=style.colour, variant=style.variant, strong=True)
 
 
-def lined_up(run: Run) -> Told:
+def lined_up(run: Observations) -> Told:
     """``run``, judged, each of its cells with its line."""
     seen: dict[Line, int] = {}
     lines = {}

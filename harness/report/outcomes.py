@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.analysis.outcomes import Accuracy, Parity, Speed
+from harness.analysis.outcomes import Accuracy, Proof, Speed
 from harness.report.formats import NOTHING
 
 SPEEDS: dict[Speed, str] = {
@@ -18,7 +18,7 @@ ACCURACIES: dict[Accuracy, str] = {
     "too_noisy": "too noisy",
     "not_judged": "not judged",
 }
-PARITIES: dict[Parity, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
+PARITIES: dict[Proof, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
 
 CONCLUSIONS = {
     0: "No regression",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from statistics import mean
 
-from harness.spec.events import BlockFinished, Run, TrialStarted
+from harness.analysis.observations import Observations
+from harness.spec.events import BlockFinished, TrialStarted
 
 
-def block_seconds(run: Run) -> dict[str, float]:
+def block_seconds(run: Observations) -> dict[str, float]:
     """Group → mean seconds of its finished short blocks, from the first spawn to the end."""
     began: dict[int, float] = {}
     lengths: defaultdict[str, list[float]] = defaultdict(list)

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from harness.analysis.observations import Observations
 from harness.errors import UsageError
 from harness.report.cast import cast_of
 from harness.report.charts import draw_panel, draw_rows, height_inches
@@ -15,14 +16,13 @@ from harness.report.drawing import WIDTH_INCHES
 from harness.report.figures import Bars, Boxes, Chart, Curves, Forest
 from harness.report.page import Figure, Gallery, Page
 from harness.report.view import page_of
-from harness.spec.events import Run
 
 PANEL_INCHES = 2.6
 WIDER = 1.6
 """Times as wide as a report's figure, which a phone shows."""
 
 
-def charts_of(run: Run) -> dict[str, Chart]:
+def charts_of(run: Observations) -> dict[str, Chart]:
     """Name of a figure in the report of ``run`` → what it shows."""
     return {each.name: each.chart for each in _figures(page_of(run))}
 
@@ -42,7 +42,7 @@ def _figures(page: Page) -> list[Figure]:
 
 
 def draw_chart(
-    run: Run, charts: Mapping[str, Chart], kind: str, group: str | None, axes: Axes | None
+    run: Observations, charts: Mapping[str, Chart], kind: str, group: str | None, axes: Axes | None
 ) -> Axes:
     """The chart ``kind`` of a group is drawn on ``axes``, which are new where there are none.
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from harness.analysis.curves import Curve
-from harness.analysis.judgement import GroupJudgement, Interval, NoiseFloor, Verdict
+from harness.analysis.estimate import Interval
+from harness.analysis.judgement import GroupJudgement, NoiseFloor, Verdict
 from harness.report.cast import Cast
 from harness.report.formats import accuracy, bounds, count, joined, seconds, times
 from harness.spec.events import Group

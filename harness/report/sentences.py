@@ -8,15 +8,16 @@ import msgspec
 
 from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.curves import curves_by_cell
+from harness.analysis.estimate import Interval
 from harness.analysis.foreign import FOREIGN_LIMIT
 from harness.analysis.judgement import (
     REASONS,
     GroupJudgement,
-    Interval,
     Judgement,
     NoiseFloor,
     Verdict,
 )
+from harness.analysis.observations import Observations
 from harness.analysis.protocol import plans_short_blocks
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.report.accuracy_sentences import (
@@ -34,7 +35,7 @@ from harness.report.remarks import (
     noise_remark,
     ratio_in_words,
 )
-from harness.spec.events import Group, Run
+from harness.spec.events import Group
 
 MORE_THAN_ANYONE_WAITS = 1_000
 """Blocks: beyond it a judgement says only that it takes more."""
@@ -49,12 +50,7 @@ TONES: dict[str, Tone] = {
 }
 
 
-def verdict_lines(run: Run, judgement: Judgement) -> tuple[VerdictLine, ...]:
-    """One line for each pair of contenders of ``run``, in the order of the plan."""
-    return tuple(line for group in verdict_groups(run, judgement) for line in group.lines)
-
-
-def verdict_groups(run: Run, judgement: Judgement) -> tuple[VerdictGroup, ...]:
+def verdict_groups(run: Observations, judgement: Judgement) -> tuple[VerdictGroup, ...]:
     """The lines of each group, with what must stand beside them.
 
     Speed where short trials were planned; convergence and reproduction where long ones with several

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from statistics import median
 
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Interval
 from harness.report.formats import NOTHING, Amount, accuracy, seconds
 
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 
 from harness.analysis.judgement import Judgement
+from harness.analysis.observations import Observations
 from harness.analysis.protocol import plans_short_blocks
-from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.report.banners import banners
 from harness.report.cast import Cast, cast_of
@@ -33,7 +33,7 @@ from harness.report.sections.speed import speed_section
 from harness.report.sections.story import Story
 from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Manifest, Run
+from harness.spec.events import Manifest
 from harness.spec.micro import Micro
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
@@ -54,7 +54,7 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
 """In the order of the page; one that has nothing to say is left out."""
 
 
-def page_of(run: Run, micro: Micro | None = None) -> Page:
+def page_of(run: Observations, micro: Micro | None = None) -> Page:
     """Everything that the report of ``run`` says, whatever the run lacks; with its ``micro``."""
     judgement = judge(run)
     story = Story(run, judgement, cast_of(run.manifest), micro)
@@ -121,7 +121,7 @@ def players(cast: Cast, titles: dict[str, str]) -> tuple[Player, ...]:
     )
 
 
-def _facts(run: Run, judgement: Judgement) -> tuple[tuple[str, str], ...]:
+def _facts(run: Observations, judgement: Judgement) -> tuple[tuple[str, str], ...]:
     machine = run.manifest.machine
     hardware = [
         machine.cpu,
@@ -130,7 +130,7 @@ def _facts(run: Run, judgement: Judgement) -> tuple[tuple[str, str], ...]:
         *([machine.gpu] if machine.gpu else []),
     ]
     short = sum(group.blocks for group in judgement.groups)
-    long = len(finished_blocks(run, long=True))
+    long = len(run.long_blocks)
     only_proofs = not (plans_short_blocks(run.manifest.plan) or run.manifest.plan.long_trials)
     finished = [
         count(short, "block") if not (long or only_proofs) or short else "",

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.spec.events import AnyEvent, Hashes, Manifest, Run
 
@@ -133,7 +134,7 @@ def stored_judgement(name: str) -> Any:
 
 def judgement_of(run: Run) -> Any:
     """All of it as plain values, floats to 9 digits: libraries differ in the last ones."""
-    return _rounded(msgspec.to_builtins(judge(run)))
+    return _rounded(msgspec.to_builtins(judge(Observations(run))))
 
 
 def _rounded(value: Any) -> Any:

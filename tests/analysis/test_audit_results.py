@@ -9,7 +9,7 @@ from harness.analysis.baselines import run_cells
 from harness.analysis.exports import results
 from harness.analysis.frames import windows_frame
 from harness.analysis.gate import gate
-from harness.analysis.held import held_results
+from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code
 from harness.analysis.verdicts import judge
 from harness.spec.events import Audit, AuditCheck, Failure, Parity, Run
@@ -44,7 +44,7 @@ BAD = measured(audit(ALPHA, RIGHT, trial=1), audit(BETA, RIGHT, WRONG, LOST))
 
 
 def test_an_audit_says_every_check_that_failed():
-    good, bad = (result for result in held_results(BAD) if result.audit)
+    good, bad = (result for result in Observations(BAD).held if result.audit)
     assert (good.cell, good.passed, good.failures, good.audit) == (ALPHA, True, (), True)
     assert (bad.cell, bad.passed, bad.audit) == (BETA, False, True)
     assert bad.failures == (
@@ -75,7 +75,7 @@ def test_a_clause_is_true_and_complete(check, said):
 
 
 def test_proofs_and_audits_count_together():
-    held = held_results(BAD)
+    held = Observations(BAD).held
     assert [(one.cell, one.audit, one.passed) for one in held] == [
         (ALPHA, False, True),
         (BETA, False, True),
@@ -85,27 +85,27 @@ def test_proofs_and_audits_count_together():
 
 
 def test_what_failed_its_audit_is_not_comparable():
-    [good] = judge(GOOD).verdicts
+    [good] = judge(Observations(GOOD)).verdicts
     assert good.status != "not_comparable"
-    [bad] = judge(BAD).verdicts
+    [bad] = judge(Observations(BAD)).verdicts
     assert (bad.status, bad.reason, bad.verdict) == ("not_comparable", "audit_failed", None)
     assert bad.detail == f"{BETA}: {SAID}"
     assert bad.times_faster is None
-    [group] = judge(BAD).groups
+    [group] = judge(Observations(BAD)).groups
     assert [(each.cell, each.reason) for each in group.left_out] == [(BETA, "audit_failed")]
     assert BETA not in [name for tier in group.tiers for name in tier]
 
 
 def test_one_failed_audit_of_many_is_one_too_many():
     run = measured(*(audit(BETA, RIGHT, trial=number) for number in range(9)), audit(BETA, WRONG))
-    assert judge(run).verdicts[0].reason == "audit_failed"
+    assert judge(Observations(run)).verdicts[0].reason == "audit_failed"
 
 
 def test_an_audit_is_no_proof():
     events = [
         event for event in GOOD.events if not (isinstance(event, Parity) and event.cell == BETA)
     ]
-    [verdict] = judge(Run(manifest=GOOD.manifest, events=events)).verdicts
+    [verdict] = judge(Observations(Run(manifest=GOOD.manifest, events=events))).verdicts
     assert (verdict.status, verdict.reason) == ("not_comparable", "parity_missing")
 
 
@@ -114,38 +114,40 @@ def test_a_proof_that_failed_is_named_before_the_audit():
         {Contender("alpha"): noise(1, 5, 3, 0.01), Contender("beta"): noise(2, 5, 3, 0.01)},
         worst={"beta": 1e-3},
     ), audit(BETA, WRONG))  # fmt: skip
-    assert judge(run).verdicts[0].reason == "parity_failed"
+    assert judge(Observations(run)).verdicts[0].reason == "parity_failed"
 
 
 def test_a_gate_says_that_parity_was_lost():
     run = gated()
     beta = next(one.id for one in run.manifest.cells if one.framework == "beta")
-    found = gate(audited(run, audit(beta, RIGHT)))
+    found = gate(Observations(audited(run, audit(beta, RIGHT))))
     assert (found.cells[0].parity, found.exit_code) == ("proved", 0)
-    found = gate(audited(run, audit(beta, WRONG)))
+    found = gate(Observations(audited(run, audit(beta, WRONG))))
     [lost] = found.cells
     assert (lost.parity, lost.speed, found.exit_code) == ("lost", "not_compared", 3)
     assert "audit of trial 7: window 2, mean loss: 2.29" in lost.detail
 
 
 def test_exports_and_baselines_leave_it_out():
-    assert dict(zip((bad := windows_frame(BAD)).cell, bad.parity, strict=True)) == {
+    assert dict(zip((bad := windows_frame(Observations(BAD))).cell, bad.parity, strict=True)) == {
         ALPHA: "passed",
         BETA: "failed",
     }
-    assert set(windows_frame(GOOD).parity) == {"passed"}
-    assert [(each.cell, each.reason) for each in results(BAD).left_out] == [(BETA, "audit_failed")]
-    assert results(GOOD).left_out == ()
-    good, bad = run_cells(BAD)
+    assert set(windows_frame(Observations(GOOD)).parity) == {"passed"}
+    assert [(each.cell, each.reason) for each in results(Observations(BAD)).left_out] == [
+        (BETA, "audit_failed")
+    ]
+    assert results(Observations(GOOD)).left_out == ()
+    good, bad = run_cells(Observations(BAD))
     assert (good.parity, bool(good.kept)) == ("proved", True)
     assert (bad.parity, bad.kept, bad.lack) == ("lost", None, "what it did while it was timed is "
         "not what it had to do")  # fmt: skip
 
 
 def test_a_run_whose_audit_failed_ends_with_3():
-    assert exit_code(GOOD) == 0
-    assert exit_code(BAD) == 3
+    assert exit_code(Observations(GOOD)) == 0
+    assert exit_code(Observations(BAD)) == 3
     failure = Failure(at=0.0, cell=ALPHA, phase="import", reason="no such library")
     for run, code in ((GOOD, 2), (BAD, 3)):
         broken = Run(manifest=run.manifest, events=[*run.events, failure])
-        assert exit_code(broken) == code
+        assert exit_code(Observations(broken)) == code

@@ -17,6 +17,7 @@ from harness.analysis.baselines import (
 )
 from harness.analysis.builds import confounders
 from harness.analysis.controlled import controlled_rates
+from harness.analysis.observations import Observations
 from harness.environments.variables import VARIABLES
 from harness.spec.baselines import Baseline, BaselineCell
 from harness.spec.events import AnyEvent, Manifest, Run
@@ -49,7 +50,7 @@ def run(**changes: object) -> Run:
 
 
 def entries(of: Run) -> list[BaselineCell]:
-    return [each.kept for each in run_cells(of) if each.kept]
+    return [each.kept for each in run_cells(Observations(of)) if each.kept]
 
 
 def test_each_cell_is_kept_with_its_raw_rate_and_the_control_of_its_blocks():
@@ -182,12 +183,16 @@ def test_runs_are_added_behind_those_that_there_are():
 
 
 def test_cells_that_prove_or_measure_nothing_are_not_kept_and_say_why():
-    lost = {each.cell.framework: each for each in run_cells(stored_run("parity_failed"))}
+    lost = {
+        each.cell.framework: each for each in run_cells(Observations(stored_run("parity_failed")))
+    }
     assert (lost["gamma"].parity, lost["gamma"].kept) == ("lost", None)
     assert lost["gamma"].lack == "it does not compute what the oracle computes"
     assert lost["beta"].parity == "proved"
     assert lost["beta"].kept
-    failed = {each.cell.framework: each for each in run_cells(stored_run("failed_cell"))}
+    failed = {
+        each.cell.framework: each for each in run_cells(Observations(stored_run("failed_cell")))
+    }
     assert failed["gamma"].kept is None
     assert failed["gamma"].lack.startswith("import: ImportError")
 
@@ -195,4 +200,4 @@ def test_cells_that_prove_or_measure_nothing_are_not_kept_and_say_why():
 def test_the_base_of_a_gate_is_no_cell_of_its_own():
     of = speed_run({Contender("alpha"): noise(1, 5, 3, 0.01)})
     based = changed(of, variant="base-1a2b3c4d5e6f")
-    assert run_cells(based) == ()
+    assert run_cells(Observations(based)) == ()

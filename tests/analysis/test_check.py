@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from harness.analysis.baselines import RunCell
-from harness.analysis.check import LEAST_RUNS, CheckedCell, check, prediction
+from harness.analysis.check import LEAST_RUNS, CheckedCell, below_usual, check
 from harness.analysis.outcomes import exit_code
 from harness.spec.baselines import BaselineCell, BaselineValue, TrainedAccuracy
 from harness.spec.gates import GateTerms, Thresholds
@@ -119,7 +119,7 @@ def test_where_10_percent_would_not_be_seen_it_is_too_noisy():
 
 
 def test_more_cells_need_more_evidence():
-    limit = prediction(0.0, QUIET, 0.0).reach(0.01)
+    limit = below_usual(0.0, QUIET, 0.0).half(1 - 0.01)
     barely = -limit * 1.05
     alone = checked((now(value(barely)), earlier(QUIET)))
     among = checked(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.controlled import controlled_rates
-from harness.analysis.estimates import rates, sample
+from harness.analysis.samples import rates, sample_of
 from harness.analysis.trials import finished_blocks
 from harness.spec.events import Run, Window
 from harness.spec.speed_events import SpeedEvent, speed_decoder
@@ -38,11 +38,11 @@ def lean(run: Run) -> list[SpeedEvent]:
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_rates_are_those_of_the_estimates(name):
     run = stored_run(name)
-    blocks = finished_blocks(run, long=False)
+    blocks = finished_blocks(run.events, long=False)
     expected = {
         rate.cell: (rate.blocks, rate.examples_per_second)
         for group in run.manifest.plan.groups
-        for rate in rates(sample(group, blocks))
+        for rate in rates(sample_of(group, blocks))
         if not rate.twin
     }
     found = controlled_rates(run.events)

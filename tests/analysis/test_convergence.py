@@ -3,24 +3,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
-from statsmodels.stats.weightstats import DescrStatsW
 
-from harness.analysis.convergence import Convergence, Paired, convergences, seeds_to_settle
-from harness.analysis.spread import LEAST_SD_OF_ACCURACY_DIFFERENCE
+from harness.analysis.convergence import Convergence, convergences
+from harness.analysis.observations import Observations
 from harness.spec.events import Hashes, Run, TrialFinished
 
 from .runs import HASHES, cell, long_events, run_of, seeds_events
 
 replace = msgspec.structs.replace
 BASE = [0.741, 0.752, 0.747, 0.758, 0.744, 0.761, 0.749, 0.755]
-points = st.lists(
-    st.integers(-300, 300).map(lambda hits: hits / 10_000), min_size=3, max_size=15
-).filter(lambda values: float(np.std(values, ddof=1)) > LEAST_SD_OF_ACCURACY_DIFFERENCE)
 
 
 def trained(**differences: Sequence[float]) -> Run:
@@ -32,7 +24,7 @@ def trained(**differences: Sequence[float]) -> Run:
 
 
 def compared(run: Run) -> Convergence:
-    (found,) = convergences(run)
+    (found,) = convergences(Observations(run))
     return found
 
 
@@ -163,7 +155,7 @@ def test_loaders_have_an_order_of_their_own() -> None:
     text = msgspec.json.encode(run).replace(b"/resident/", b"/loader-0w/")
     run = msgspec.json.decode(text, type=Run)
     run = replace(run, manifest=replace(run.manifest, cells=tuple(cells)))
-    assert convergences(run) == ()
+    assert convergences(Observations(run)) == ()
 
 
 def test_all_pairs_of_a_run_are_one_family() -> None:
@@ -171,7 +163,7 @@ def test_all_pairs_of_a_run_are_one_family() -> None:
         beta=[0.9, 1.3, 0.2, 1.9, 0.4, 1.6, 0.3, 1.1],
         gamma=[0.5, 0.9, 0.1, 1.2, 0.3, 0.8, 0.2, 0.6],
     )
-    found = convergences(run)
+    found = convergences(Observations(run))
     assert [(each.cell, each.against) for each in found] == [
         (cell("beta").id, cell("alpha").id),
         (cell("gamma").id, cell("alpha").id),
@@ -181,46 +173,3 @@ def test_all_pairs_of_a_run_are_one_family() -> None:
         assert each.p_difference is not None
         assert each.p_difference_adjusted is not None
         assert each.p_difference <= each.p_difference_adjusted <= 3 * each.p_difference
-
-
-@given(values=points)
-def test_the_tests_are_those_of_statsmodels(values: list[float]) -> None:
-    paired, known = Paired(np.array(values)), DescrStatsW(values)
-    assert paired.p_equivalence == pytest.approx(known.ttost_mean(-0.005, 0.005)[0], abs=1e-12)
-    assert paired.p_difference == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=1e-12)
-    interval = paired.interval(0.9)
-    assert (interval.low, interval.high) == pytest.approx(known.tconfint_mean(alpha=0.1))
-    inside = interval.low > -0.005 and interval.high < 0.005
-    assert inside == (paired.p_equivalence < 0.05)
-
-
-@given(values=points)
-def test_the_other_way_round_it_is_the_same(values: list[float]) -> None:
-    one, other = Paired(np.array(values)), Paired(-np.array(values))
-    assert one.p_equivalence == pytest.approx(other.p_equivalence)
-    assert one.p_difference == pytest.approx(other.p_difference)
-    assert seeds_to_settle(one, 3) == seeds_to_settle(other, 3)
-
-
-def test_seeds_to_settle_are_the_first_that_would() -> None:
-    values = np.array([0.01, -0.009, 0.002, 0.005, -0.007, 0.011, -0.003, 0.001])
-    needed = seeds_to_settle(Paired(values), 1)
-    sd, mean = values.std(ddof=1), values.mean()
-
-    def settled(n: int) -> bool:
-        half = stats.t.ppf(0.95, n - 1) * sd / n**0.5
-        wide = stats.t.ppf(0.975, n - 1) * sd / n**0.5
-        return abs(mean) + half < 0.005 or wide < abs(mean)
-
-    assert settled(needed)
-    assert not settled(needed - 1)
-    assert seeds_to_settle(Paired(np.array([0.9, -0.9, 0.9, -0.9])), 1) == 1001
-
-
-def test_tost_errs_no_more_often_than_it_says() -> None:
-    """At a true difference of just 0.5 points, equivalence is claimed in at most 5 %."""
-    random = np.random.RandomState(3)
-    claims = sum(
-        Paired(random.normal(0.005, 0.004, size=8)).p_equivalence < 0.05 for _ in range(2000)
-    )
-    assert claims / 2000 <= 0.05 + 3 * (0.05 * 0.95 / 2000) ** 0.5

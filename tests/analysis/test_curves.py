@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.analysis.curves import accuracy_spreads, curves, train_seconds_to_accuracy
+from harness.analysis.curves import accuracy_spreads, curves, first_point_with_accuracy
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.spec.events import Evaluation
 
@@ -27,7 +28,7 @@ WINDOW_SECONDS = 1.1 * STEPS * BATCH / RATE
 
 def test_a_curve_has_a_point_for_each_window_and_each_epoch() -> None:
     run = run_of(long_events({"alpha": [0.3, 0.6]}), ["alpha"])
-    (curve,) = curves(run)
+    (curve,) = curves(Observations(run))
     assert [each.epoch for each in curve.training] == pytest.approx(np.arange(1, 11) / 5)
     assert [each.train_seconds for each in curve.training] == pytest.approx(
         WINDOW_SECONDS * np.arange(1, 11)
@@ -47,7 +48,7 @@ def test_a_curve_has_a_point_for_each_window_and_each_epoch() -> None:
 
 def test_a_curve_stands_beside_what_was_published() -> None:
     run = run_of(long_events({"alpha": [0.3, 0.6]}), ["alpha"])
-    (curve,) = curves(run)
+    (curve,) = curves(Observations(run))
     assert curve.published == PUBLISHED
     assert curve.phases == {"spawn": 0.1, "import": 2.0, "training": 6.0}
     assert curve.examples_per_second == pytest.approx(RATE)
@@ -56,21 +57,23 @@ def test_a_curve_stands_beside_what_was_published() -> None:
 
 def test_epochs_come_from_the_dataset_where_nothing_was_evaluated() -> None:
     events = [e for e in long_events({"alpha": [0.3]}) if not isinstance(e, Evaluation)]
-    (curve,) = curves(run_of(events, ["alpha"]))
+    (curve,) = curves(Observations(run_of(events, ["alpha"])))
     assert curve.epochs == ()
     assert curve.training[-1].epoch == pytest.approx(5 * (STEPS + 2) * BATCH / 60_000)
 
 
 def test_a_target_is_reached_at_the_end_of_an_epoch_or_never() -> None:
-    (curve,) = curves(run_of(long_events({"alpha": [0.3, 0.6]}), ["alpha"]))
-    assert train_seconds_to_accuracy(curve, 0.5) == pytest.approx(10 * WINDOW_SECONDS)
-    assert train_seconds_to_accuracy(curve, 0.7) is None
+    (curve,) = curves(Observations(run_of(long_events({"alpha": [0.3, 0.6]}), ["alpha"])))
+    point = first_point_with_accuracy(curve, 0.5)
+    assert point is not None
+    assert point.train_seconds == pytest.approx(10 * WINDOW_SECONDS)
+    assert first_point_with_accuracy(curve, 0.7) is None
 
 
 def test_spreads_are_those_of_the_cells_farthest_apart() -> None:
     events = long_events({"alpha": [0.3, 0.6], "beta": [0.31, 0.58], "gamma": [0.35, 0.59]})
     run = run_of(events, ["alpha", "beta", "gamma"])
-    first, second = accuracy_spreads(run)
+    first, second = accuracy_spreads(Observations(run))
     assert (first.epoch, first.highest, first.lowest) == (1, cell("gamma").id, cell("alpha").id)
     assert first.largest_difference == pytest.approx(0.05)
     assert (second.epoch, second.highest, second.lowest) == (2, cell("alpha").id, cell("beta").id)
@@ -79,7 +82,9 @@ def test_spreads_are_those_of_the_cells_farthest_apart() -> None:
 
 def test_cells_that_may_not_be_compared_have_no_spread() -> None:
     events = long_events({"alpha": [0.3], "beta": [0.9]})
-    assert accuracy_spreads(run_of(events, ["alpha", "beta"], worst={"beta": 1.0})) == ()
+    assert (
+        accuracy_spreads(Observations(run_of(events, ["alpha", "beta"], worst={"beta": 1.0}))) == ()
+    )
 
 
 def test_long_trials_have_no_say_in_verdicts() -> None:
@@ -87,4 +92,6 @@ def test_long_trials_have_no_say_in_verdicts() -> None:
         {A: noise(1, 5, 2, 0.01), TWIN: noise(2, 5, 2, 0.01), B: noise(3, 5, 2, 0.01)}
     )
     with_long = [*short, *long_events({"alpha": [0.3], "beta": [0.6]})]
-    assert judge(run_of(with_long, ["alpha", "beta"])) == judge(run_of(short, ["alpha", "beta"]))
+    assert judge(Observations(run_of(with_long, ["alpha", "beta"]))) == judge(
+        Observations(run_of(short, ["alpha", "beta"]))
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.flags import rules_applied, window_flags
+from harness.analysis.observations import Observations
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.events import GpuReading, Run, Window
@@ -21,16 +22,16 @@ def steady() -> dict[Contender, Logs]:
 
 def test_restless_blocks_are_shown_and_kept() -> None:
     quiet, restless = speed_run(steady()), speed_run(steady(), restless=[1])
-    flags = judge(restless).block_flags
+    flags = judge(Observations(restless)).block_flags
     assert [(each.block, each.kind) for each in flags] == [(1, "steal"), (1, "control")]
     assert [each.value for each in flags] == pytest.approx([0.05, 0.5])
-    assert judge(restless).verdicts == judge(quiet).verdicts
-    assert judge(quiet).block_flags == ()
+    assert judge(Observations(restless)).verdicts == judge(Observations(quiet)).verdicts
+    assert judge(Observations(quiet)).block_flags == ()
 
 
 def flagged(run: Run) -> dict[tuple[int, int], tuple[str, ...]]:
     cells = run.manifest.cells
-    return window_flags(finished_blocks(run, long=False), run.manifest.machine.cores, cells)
+    return window_flags(finished_blocks(run.events, long=False), run.manifest.machine.cores, cells)
 
 
 def test_windows_are_flagged_one_by_one() -> None:
@@ -77,20 +78,20 @@ def test_a_gpu_that_works_as_it_is_set_is_not_throttled(reason: str) -> None:
 
 def test_some_rules_apply_only_where_their_reading_was_had() -> None:
     run = speed_run(steady())
-    assert rules_applied(finished_blocks(run, long=False)) == (
+    assert rules_applied(finished_blocks(run.events, long=False)) == (
         "steal",
         "control",
         "threads",
         "disk",
     )
     read = on_gpu(run, GpuReading())
-    assert rules_applied(finished_blocks(read, long=False))[-1] == "throttled"
+    assert rules_applied(finished_blocks(read.events, long=False))[-1] == "throttled"
 
 
 def test_stalls_are_flagged_where_they_are() -> None:
     logs = steady()
     logs[B][:, 0] -= np.log(3)
-    judgement = judge(speed_run(logs))
+    judgement = judge(Observations(speed_run(logs)))
     (flag,) = judgement.contender_flags
     assert (flag.kind, flag.cell) == ("periodic_stalls", cell("beta").id)
     # Five windows in the time of seven.
@@ -115,6 +116,6 @@ def test_contenders_that_disturb_others_are_flagged(
         else event
         for event in run.events
     ]
-    (flag,) = judge(Run(manifest=run.manifest, events=events)).contender_flags
+    (flag,) = judge(Observations(Run(manifest=run.manifest, events=events))).contender_flags
     assert (flag.kind, flag.cell, flag.twin) == (kind, cell("beta").id, False)
     assert value is None or flag.value == pytest.approx(value)

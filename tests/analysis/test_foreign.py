@@ -11,6 +11,7 @@ import pytest
 from harness.analysis.flags import window_flags
 from harness.analysis.foreign import wanted_cpus
 from harness.analysis.judgement import Verdict
+from harness.analysis.observations import Observations
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue, judge
 from harness.spec.events import GpuReading, Run, TrialStarted, Window
@@ -60,7 +61,7 @@ def run_at(logs: Mapping[Contender, Logs]) -> Run:
 
 
 def only(run: Run) -> Verdict:
-    (verdict,) = judge(run).verdicts
+    (verdict,) = judge(Observations(run)).verdicts
     return verdict
 
 
@@ -77,8 +78,8 @@ def test_threads_that_wait_for_each_other_lose_by_load_what_others_do_not() -> N
         wrong += only(unseen).verdict == "faster"
         reasons.append(only(told).reason)
         assert only(told).verdict == "inconclusive"
-        assert judge(told).groups[0].tiers == ()
-        assert judge(told).groups[0].unranked_reason == reasons[-1]
+        assert judge(Observations(told)).groups[0].tiers == ()
+        assert judge(Observations(told)).groups[0].unranked_reason == reasons[-1]
     # The noise floor sees nothing of it, since both copies lose alike: it fails by chance alone.
     assert wrong >= 38
     assert reasons.count("foreign_load") >= 38
@@ -126,7 +127,7 @@ def test_the_one_that_lost_more_counts() -> None:
 
 def test_further_blocks_beside_the_same_load_are_not_waited_for() -> None:
     run = speed_run(speeds(1), looks=(BLOCKS, 2 * BLOCKS))
-    assert groups_to_continue(beside(run, everywhere(0.5))) == ()
+    assert groups_to_continue(Observations(beside(run, everywhere(0.5)))) == ()
 
 
 def test_it_is_known_of_the_cpu_alone_and_only_where_the_kernel_shows_it() -> None:
@@ -156,9 +157,9 @@ def test_blocks_and_windows_beside_load_are_flagged() -> None:
     taken = {each: rows.copy() for each, rows in everywhere(0.0).items()}
     taken[B][2] = 0.6
     run = beside(run_at(speeds(1)), taken)
-    (flag,) = judge(run).block_flags
+    (flag,) = judge(Observations(run)).block_flags
     assert (flag.kind, flag.block, flag.value) == ("foreign", 2, pytest.approx(0.6))
-    blocks = finished_blocks(run, long=False)
+    blocks = finished_blocks(run.events, long=False)
     assert set(window_flags(blocks, CORES, run.manifest.cells).values()) == {("foreign",)}
     assert len(window_flags(blocks, CORES, run.manifest.cells)) == ROUNDS
 

@@ -20,6 +20,7 @@ from harness.analysis.frames import (
     windows_frame,
 )
 from harness.analysis.history import HistoryPoint
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.spec.events import GpuReading, Run
 from harness.spec.exports import WindowRow
@@ -32,15 +33,14 @@ NOTHING = run_of([], ["alpha", "beta"])
 
 
 def frames(run: Run) -> dict[str, pd.DataFrame]:
-    judgement = judge(run)
     return {
-        "windows": windows_frame(run),
-        "trials": trials_frame(run),
-        "evaluations": evaluations_frame(run),
-        "rates": rates_frame(run, judgement),
-        "verdicts": verdicts_frame(run, judgement),
-        "parity": parity_frame(run),
-        "curves": curves_frame(run),
+        "windows": windows_frame(Observations(run)),
+        "trials": trials_frame(Observations(run)),
+        "evaluations": evaluations_frame(Observations(run)),
+        "rates": rates_frame(Observations(run)),
+        "verdicts": verdicts_frame(Observations(run)),
+        "parity": parity_frame(Observations(run)),
+        "curves": curves_frame(Observations(run)),
     }
 
 
@@ -71,7 +71,7 @@ def test_each_time_is_named_by_its_unit():
 
 def test_verdicts_and_rates_are_those_of_the_judgement():
     run = stored_run("faster")
-    judgement, made = judge(run), frames(run)
+    judgement, made = judge(Observations(run)), frames(run)
     for frame, records, names in (
         (made["verdicts"], judgement.verdicts, ("cell", "against", "verdict", "p", "times_faster")),
         (made["rates"], judgement.rates, ("cell", "twin", "blocks", "examples_per_second")),
@@ -123,7 +123,7 @@ def test_a_history_is_framed_too():
 
 
 def test_plain_values_are_those_that_went_in():
-    frame = windows_frame(both_kinds())
+    frame = windows_frame(Observations(both_kinds()))
     values = dict(zip(WindowRow.__struct_fields__, plain_columns(WindowRow, frame), strict=True))
     kinds = {name: {type(each) for each in own} for name, own in values.items()}
     assert kinds["block"] == {int}
@@ -135,7 +135,7 @@ def test_plain_values_are_those_that_went_in():
 
 def test_every_window_of_a_finished_block_is_a_row():
     run = both_kinds()
-    rows = list(windows_frame(run).itertuples())
+    rows = list(windows_frame(Observations(run)).itertuples())
     short = [row for row in rows if not row.long]
     assert len(short) == 5 * 3 * 3
     assert len(rows) - len(short) == 2 * 2 * 10
@@ -155,20 +155,20 @@ def test_readings_of_a_gpu_are_columns_of_their_own():
         interval_seconds=0.75,
         energy_joules=90.5,
     )
-    row = next(windows_frame(on_gpu(both_kinds(), reading)).itertuples())
+    row = next(windows_frame(Observations(on_gpu(both_kinds(), reading))).itertuples())
     assert row.gpu_sm_clock_mhz == 1410
     assert math.isnan(row.gpu_power_watts)
     assert row.gpu_throttle_reasons == "gpu_idle sw_power_cap"
     assert (row.gpu_interval_seconds, row.gpu_energy_joules) == (0.75, 90.5)
     assert {f"gpu_{name}" for name in GpuReading.__struct_fields__} <= set(row._fields)
-    assert windows_frame(both_kinds()).gpu_throttle_reasons.isna().all()
+    assert windows_frame(Observations(both_kinds())).gpu_throttle_reasons.isna().all()
 
 
 @pytest.mark.parametrize("name", ["failed_cell", "stopped_early"])
 def test_windows_of_unfinished_blocks_and_failed_trials_are_no_rows(name):
     run = stored_run(name)
-    rows = list(windows_frame(run).itertuples())
-    rates = {(rate.cell, rate.twin): rate.blocks for rate in judge(run).rates}
+    rows = list(windows_frame(Observations(run)).itertuples())
+    rates = {(rate.cell, rate.twin): rate.blocks for rate in judge(Observations(run)).rates}
     seen = {key: set() for key in rates}
     for row in rows:
         seen[row.cell, row.twin].add(row.block)
@@ -176,7 +176,7 @@ def test_windows_of_unfinished_blocks_and_failed_trials_are_no_rows(name):
 
 
 def test_a_row_says_whether_its_cell_passed_parity():
-    rows = list(windows_frame(stored_run("parity_failed")).itertuples())
+    rows = list(windows_frame(Observations(stored_run("parity_failed"))).itertuples())
     assert {row.framework: row.parity for row in rows} == {
         "alpha": "passed", "beta": "passed", "gamma": "failed",
     }  # fmt: skip
@@ -190,6 +190,6 @@ def test_a_window_that_no_clock_can_have_shown_has_no_rate():
         else event
         for event in run.events
     ]
-    rows = windows_frame(Run(manifest=run.manifest, events=events))
+    rows = windows_frame(Observations(Run(manifest=run.manifest, events=events)))
     assert len(rows)
     assert rows.examples_per_second.isna().all()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.gate import gate
+from harness.analysis.observations import Observations
 from harness.spec.events import Run, Skip
 from harness.spec.gates import GateTerms, Thresholds
 
@@ -12,7 +13,7 @@ from .runs import noise, run_of, short_events
 
 
 def only(run: Run):
-    found = gate(run)
+    found = gate(Observations(run))
     [cell] = found.cells
     return cell, found.exit_code
 
@@ -136,7 +137,7 @@ def test_without_enough_of_an_a_a_nothing_has_held():
 def test_what_was_left_out_is_in_the_answer():
     run = gated()
     skip = Skip(at=0.0, what="gamma", reason="main does not have it")
-    found = gate(Run(manifest=run.manifest, events=[*run.events, skip]))
+    found = gate(Observations(Run(manifest=run.manifest, events=[*run.events, skip])))
     assert [(each.what, each.reason) for each in found.left_out] == [
         ("gamma", "main does not have it")
     ]
@@ -148,13 +149,16 @@ STRICT = GateTerms(base="main", strict=True)
 @pytest.mark.parametrize("terms, code", [(GateTerms(base="main"), 0), (STRICT, 2)])
 def test_a_strict_gate_fails_for_what_it_could_not_compare(terms, code):
     run = gated(terms=terms)
-    assert gate(run).exit_code == 0
+    assert gate(Observations(run)).exit_code == 0
     skip = Skip(at=0.0, what="gamma", reason="main does not have it")
-    left_out = gate(Run(manifest=run.manifest, events=[*run.events, skip]))
+    left_out = gate(Observations(Run(manifest=run.manifest, events=[*run.events, skip])))
     assert (left_out.exit_code, left_out.strict) == (code, terms.strict)
     # A regression says more than that something else is missing.
     slower = gated(0.2, terms=terms)
-    assert gate(Run(manifest=slower.manifest, events=[*slower.events, skip])).exit_code == 1
+    assert (
+        gate(Observations(Run(manifest=slower.manifest, events=[*slower.events, skip]))).exit_code
+        == 1
+    )
 
 
 def test_too_few_blocks_are_too_little():

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.analysis.estimates import Contender as Member
 from harness.analysis.gpus import GpuUse, Range, gpu_uses
+from harness.analysis.observations import Observations
+from harness.analysis.samples import Contender as Member
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
 from harness.spec.events import GpuReading, Run, TrialFinished, TrialStarted, Window
@@ -51,7 +52,7 @@ def changed(run: Run, framework: str, kind: type, **fields: Any) -> Run:
 
 def uses(run: Run) -> list[GpuUse]:
     [group] = run.manifest.plan.groups
-    return gpu_uses(group, finished_blocks(run, long=False))
+    return gpu_uses(group, finished_blocks(run.events, long=False))
 
 
 def reading(run: Run, framework: str, **fields: Any) -> Run:
@@ -63,7 +64,7 @@ def reading(run: Run, framework: str, **fields: Any) -> Run:
 def test_made_up_runs_on_a_gpu_are_judged_like_others() -> None:
     run = slow(1.2)
     assert run.manifest.cells[0].id == "lenet-sgd/alpha-1.0/eager/resident/gpu-2t"
-    assert {verdict.status for verdict in judge(run).verdicts} == {"indicative"}
+    assert {verdict.status for verdict in judge(Observations(run)).verdicts} == {"indicative"}
 
 
 def test_energy_is_all_joules_for_all_examples_and_blocks_are_the_unit() -> None:
@@ -71,9 +72,9 @@ def test_energy_is_all_joules_for_all_examples_and_blocks_are_the_unit() -> None
     assert alpha.contender == Member(slow(1.6).manifest.cells[0].id)
     assert alpha.energy is not None
     assert beta.energy is not None
-    assert alpha.energy.joules_per_1000_examples.value == pytest.approx(50)
-    assert beta.energy.joules_per_1000_examples.value == pytest.approx(100)
-    assert alpha.energy.joules_per_1000_examples.blocks == 3
+    assert alpha.energy.joules_per_1000_examples.ratio == pytest.approx(50)
+    assert beta.energy.joules_per_1000_examples.ratio == pytest.approx(100)
+    assert alpha.energy.joules_per_1000_examples.n == 3
     # 1.6 s of the 2 s between question and answer.
     assert alpha.energy.timed_share == pytest.approx(0.8)
 
@@ -87,8 +88,8 @@ def test_blocks_that_differ_give_an_interval() -> None:
     assert alpha.energy is not None
     # 50, 100 and 150 J for 1,000 examples: their geometric mean.
     found = alpha.energy.joules_per_1000_examples
-    assert found.value == pytest.approx((50 * 100 * 150) ** (1 / 3))
-    interval = found.interval(0.95)
+    assert found.ratio == pytest.approx((50 * 100 * 150) ** (1 / 3))
+    interval = found.ratio_interval(0.95)
     assert interval is not None
     assert interval.low < 50 < 150 < interval.high
 

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from harness.analysis.estimate import Estimate
 from harness.analysis.inputs import input_costs, share_interval
+from harness.analysis.observations import Observations
+from harness.analysis.samples import mean_log
 from harness.spec.cells import Input
 from harness.spec.events import Run
 
@@ -35,7 +38,7 @@ def test_the_share_of_time_that_input_costs(source: Input) -> None:
         {"alpha": flat + math.log(0.75), "beta": flat + math.log(0.5)},
         source,
     )
-    alpha, beta = input_costs(run)
+    alpha, beta = input_costs(Observations(run))
     assert (alpha.recipe, alpha.input, alpha.loader_workers) == ("lenet-sgd", source, 2)
     assert alpha.resident_cell == cell("alpha").id
     assert alpha.loader_cell == cell("alpha", source=source).id
@@ -51,24 +54,33 @@ def test_the_share_of_time_that_input_costs(source: Input) -> None:
 
 def test_blocks_give_an_interval_and_one_block_does_not() -> None:
     resident, loader = noise(1, 6, 3, 0.02), noise(2, 6, 3, 0.02, shift=-0.3)
-    (found,) = input_costs(both({"alpha": resident}, {"alpha": loader}))
+    (found,) = input_costs(Observations(both({"alpha": resident}, {"alpha": loader})))
     assert found.interval is not None
     assert found.interval.low < found.share_of_time < found.interval.high
     assert found.interval.low < 1 - math.exp(-0.3) < found.interval.high
-    (found,) = input_costs(both({"alpha": resident[:1]}, {"alpha": loader}))
+    (found,) = input_costs(Observations(both({"alpha": resident[:1]}, {"alpha": loader})))
     assert found.interval is None
 
 
 def test_a_contender_without_the_other_input_is_left_out() -> None:
-    assert input_costs(both({"alpha": np.zeros((2, 2))}, {"beta": np.zeros((2, 2))})) == ()
+    assert (
+        input_costs(Observations(both({"alpha": np.zeros((2, 2))}, {"beta": np.zeros((2, 2))})))
+        == ()
+    )
     failed = np.full((2, 2), np.nan)
-    assert input_costs(both({"alpha": np.zeros((2, 2))}, {"alpha": failed})) == ()
-    assert input_costs(run_of([], ["alpha"])) == ()
+    assert input_costs(Observations(both({"alpha": np.zeros((2, 2))}, {"alpha": failed}))) == ()
+    assert input_costs(Observations(run_of([], ["alpha"]))) == ()
+
+
+def mean(logs: Logs) -> Estimate:
+    found = mean_log(logs)
+    assert found is not None
+    return found
 
 
 @given(resident=logs, loader=logs)
 def test_the_interval_is_welchs(resident: Logs, loader: Logs) -> None:
-    found = share_interval(resident, loader)
+    found = share_interval(mean(resident), mean(loader))
     assert found is not None
     if np.ptp(resident) < 1e-6 or np.ptp(loader) < 1e-6:
         return
@@ -78,6 +90,6 @@ def test_the_interval_is_welchs(resident: Logs, loader: Logs) -> None:
 
 
 def test_blocks_that_are_all_the_same_leave_no_doubt() -> None:
-    found = share_interval(np.zeros(3), np.full(3, math.log(0.5)))
+    found = share_interval(mean(np.zeros(3)), mean(np.full(3, math.log(0.5))))
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.5, 0.5))

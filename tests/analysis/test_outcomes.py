@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.analysis.outcomes import Accuracy, Parity, Speed, exit_code
+from harness.analysis.outcomes import Accuracy, Proof, Speed, exit_code
 
 
 class One(NamedTuple):
     speed: Speed = "held"
     accuracy: Accuracy = "held"
-    parity: Parity = "proved"
+    parity: Proof = "proved"
 
 
 @pytest.mark.parametrize(("cells", "strict", "warned"), [

@@ -229,7 +229,7 @@ def test_other_hashes_fail_by_name(name: str) -> None:
 
 def test_every_verification_of_a_run_is_answered() -> None:
     run = run_of([], ["alpha", "beta"], worst={"beta": 1e-3})
-    assert [(each.cell, each.passed) for each in parity_results(run)] == [
+    assert [(each.cell, each.passed) for each in parity_results(run.events)] == [
         (cell("alpha").id, True),
         (cell("beta").id, False),
     ]
@@ -242,14 +242,20 @@ def test_cells_are_compared_with_each_other_from_their_losses() -> None:
         parity(cell("beta")), losses=tuple(loss * (1 + 1e-6 * i) for i, loss in enumerate(LOSSES))
     )
     events[2] = beta
-    (found,) = cross_deviations(msgspec.structs.replace(run, events=events))
+    (found,) = cross_deviations(
+        msgspec.structs.replace(run, events=events).manifest.plan.groups,
+        msgspec.structs.replace(run, events=events).events,
+    )
     assert (found.cell, found.against) == (cell("beta").id, cell("alpha").id)
     assert found.at_step_1 == pytest.approx(0.0, abs=1e-15)
     assert found.largest_at_steps_2_to_10 == pytest.approx(9e-6)
 
     other = Hashes(data=HASHES.data, weights="0" * 64, order=HASHES.order)
     events[2] = msgspec.structs.replace(beta, hashes=other)
-    (found,) = cross_deviations(msgspec.structs.replace(run, events=events))
+    (found,) = cross_deviations(
+        msgspec.structs.replace(run, events=events).manifest.plan.groups,
+        msgspec.structs.replace(run, events=events).events,
+    )
     assert found.at_step_1 is None
     assert found.largest_at_steps_2_to_10 is None
 

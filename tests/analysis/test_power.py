@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.analysis.power import coverage, recorded_noise, simulated
 
 from .runs import Contender, noise, speed_run
@@ -54,7 +55,7 @@ def test_noise_is_what_the_second_copy_showed():
         Contender("beta"): noise(3, 6, 3, 0.05, shift=1.0),
     }
     run = speed_run(logs)
-    found = recorded_noise([run, run])
+    found = recorded_noise(map(Observations, [run, run]))
     assert (found.runs, len(found.blocks)) == (2, 12)
     expected = logs[Contender("alpha", True)] - logs[Contender("alpha")]
     assert np.array(found.blocks[:6]) == pytest.approx(expected, abs=1e-5)
@@ -68,6 +69,6 @@ def test_noise_of_two_machines_is_not_mixed():
         run, manifest=msgspec.structs.replace(run.manifest, machine=machine)
     )
     with pytest.raises(ValueError, match="2 machines"):
-        recorded_noise([run, other])
+        recorded_noise(map(Observations, [run, other]))
     with pytest.raises(ValueError, match="no run has a block"):
-        recorded_noise([run])
+        recorded_noise(map(Observations, [run]))

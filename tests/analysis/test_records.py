@@ -10,6 +10,7 @@ import pytest
 
 from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.inputs import InputCost, input_costs
+from harness.analysis.observations import Observations
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.targets import TargetTime, target_times
 from harness.spec.events import Run
@@ -38,6 +39,6 @@ def run() -> Run:
     ],
 )
 def test_records_survive_json(records: Any, kind: type, count: int, run: Run) -> None:
-    found = records(run)
+    found = records(Observations(run))
     assert len(found) == count
     assert msgspec.json.decode(msgspec.json.encode(found), type=tuple[kind, ...]) == found  # type: ignore[valid-type]

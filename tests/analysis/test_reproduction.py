@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from harness.analysis.observations import Observations
 from harness.analysis.reproduction import (
     OverSeeds,
     Reproduction,
@@ -29,7 +30,7 @@ fractions = st.lists(st.floats(0, 1, allow_nan=False), min_size=2, max_size=12)
 
 
 def reproduced(run: Run) -> Reproduction:
-    (found,) = reproductions(run)
+    (found,) = reproductions(Observations(run))
     return found
 
 
@@ -211,7 +212,7 @@ def test_a_seed_counts_once_and_failed_trials_do_not() -> None:
         if trials := getattr(event, "trials", None):
             moved["trials"] = tuple(each + 50 for each in trials)
         events.append(replace(event, **moved))
-    alpha, beta = reproductions(run_of(events, ["alpha", "beta"]))
+    alpha, beta = reproductions(Observations(run_of(events, ["alpha", "beta"])))
     assert alpha.epochs[1].test_accuracy.by_seed == pytest.approx([a for _, a in SEEDS])
     assert beta.seeds == (40, 41)
 
@@ -254,4 +255,4 @@ def test_nothing_but_nothing_has_no_statistics() -> None:
 
 
 def test_short_trials_reproduce_nothing() -> None:
-    assert reproductions(run_of([], ["alpha"])) == ()
+    assert reproductions(Observations(run_of([], ["alpha"]))) == ()

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy import special
 
-from harness.analysis.estimates import Floats, estimate
+from harness.analysis.estimate import Floats, Interval
 from harness.analysis.gate import gate
-from harness.analysis.judgement import Interval
-from harness.analysis.slowdown import TIMES_THE_NOISE, beyond_noise, slowdown_tests
+from harness.analysis.observations import Observations
+from harness.analysis.samples import mean_log
+from harness.analysis.slowdown import TIMES_THE_NOISE, beyond_noise, slowdowns
 from harness.spec.events import Run
 from harness.spec.gates import Thresholds
 
@@ -56,17 +57,17 @@ def shares(seed: int, gates: int, *, lasting: float = 0.0, slowdown: float = 0.0
     counts = dict.fromkeys(("plain", "vetoed", "ruled", "caught"), 0)
     hopeful = of_heads.mean(axis=1) > math.log1p(Thresholds().slowdown)
     for index in np.flatnonzero(hopeful):
-        [test] = slowdown_tests([of_heads[index]], [Thresholds()], ALPHA)
-        if not test.slower:
+        [test] = slowdowns([of_heads[index]], [Thresholds()], ALPHA)
+        if test.word != "worse":
             continue
         counts["plain"] += 1
         counts["vetoed"] += not failed[index]
         believed = not failed[index]
         if failed[index]:
-            found = estimate(of_copies[index])
-            interval = found.interval(1 - ALPHA) if found else None
+            found = mean_log(of_copies[index])
+            interval = found.ratio_interval(1 - ALPHA) if found else None
             assert interval is not None
-            believed = beyond_noise(math.log1p(test.at_least), [interval])
+            believed = beyond_noise(test.at_least, [interval])
             counts["caught"] += believed
         counts["ruled"] += believed
     return Shares(
@@ -113,8 +114,8 @@ def test_the_rule_takes_the_farther_end_of_the_widest_interval():
 
 
 def only(run: Run):
-    [cell] = gate(run).cells
-    return cell, gate(run).exit_code
+    [cell] = gate(Observations(run)).cells
+    return cell, gate(Observations(run)).exit_code
 
 
 def test_a_gate_believes_what_is_far_beyond_its_noise():

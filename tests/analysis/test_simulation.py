@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.estimates import Contender, Sample, estimate, log_ratios
 from harness.analysis.judgement import Look
 from harness.analysis.protocol import Pair, findings
+from harness.analysis.samples import Contender, Sample, log_ratios, mean_log
 
 ALPHA, BETA = Contender("alpha"), Contender("beta")
 LOOKS = tuple(Look(blocks=n, difference_alpha=0.005, equivalence_alpha=0.025) for n in (10, 20))
@@ -39,9 +39,9 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     _, logs = ratios(np.random.RandomState(1), 10, sd=0.05, shift=0.1)
     covered = 0
     for row in logs:
-        found = estimate(row)
+        found = mean_log(row)
         assert found is not None
-        interval = found.interval(0.95)
+        interval = found.ratio_interval(0.95)
         assert interval is not None
         covered += interval.low <= np.exp(0.1) <= interval.high
     assert 0.93 <= covered / RUNS <= 0.97

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code, study_of
 from harness.spec.events import Failure, Run, Window
 from harness.spec.suites import TAX
@@ -63,4 +64,4 @@ def differing(run):
     ],
 )
 def test_what_a_command_ends_with(study, run, code):
-    assert (study_of(run.manifest), exit_code(run)) == (study, code)
+    assert (study_of(run.manifest), exit_code(Observations(run))) == (study, code)

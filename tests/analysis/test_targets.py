@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from harness.analysis.curves import curves
+from harness.analysis.observations import Observations
 from harness.analysis.targets import target_times
 from harness.spec.events import Evaluation
 
@@ -15,8 +16,8 @@ replace = msgspec.structs.replace
 def test_every_long_trial_says_when_it_reached_its_recipes_target() -> None:
     events = seeds_events({"alpha": [[0.3, 0.6], [0.5, 0.6]], "beta": [[0.3, 0.4], [0.49, 0.4999]]})
     run = run_of(events, ["alpha", "beta"])
-    seconds = [point.train_seconds for point in curves(run)[0].epochs]
-    found = target_times(run)
+    seconds = [point.train_seconds for point in curves(Observations(run))[0].epochs]
+    found = target_times(Observations(run))
     assert [(each.cell, each.seed, each.epoch) for each in found] == [
         (cell("alpha").id, 40, 2),
         (cell("beta").id, 40, None),
@@ -35,7 +36,7 @@ def test_evaluation_and_staging_are_not_on_the_clock() -> None:
         replace(event, seconds=1e6, stage_seconds=1e6) if isinstance(event, Evaluation) else event
         for event in run.events
     ]
-    assert target_times(replace(run, events=slow)) == target_times(run)
+    assert target_times(Observations(replace(run, events=slow))) == target_times(Observations(run))
 
 
 def test_a_recipe_without_a_target_has_no_times() -> None:
@@ -44,4 +45,6 @@ def test_a_recipe_without_a_target_has_no_times() -> None:
         replace(each, recipe=replace(each.recipe, target_accuracy=None))
         for each in run.manifest.cells
     )
-    assert target_times(replace(run, manifest=replace(run.manifest, cells=cells))) == ()
+    assert (
+        target_times(Observations(replace(run, manifest=replace(run.manifest, cells=cells)))) == ()
+    )

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 
-from harness.analysis.estimates import Estimate
+from harness.analysis.estimate import LEAST_SD_OF_LOG_RATE, Estimate
 from harness.analysis.judgement import Look, Verdict, mirrored
-from harness.analysis.protocol import blocks_to_settle, holm, planned_looks, word
-from harness.analysis.verdicts import groups_to_continue, judge, needs_more_blocks
+from harness.analysis.observations import Observations
+from harness.analysis.protocol import planned_looks, rule_at, word
+from harness.analysis.verdicts import groups_to_continue, judge
 from harness.spec.events import BlockFinished, Hashes, Run, TrialFinished
 
 from .golden import TWIN, A, B, C, failed_cell, look_2_decides, parity_failed
@@ -38,7 +38,7 @@ def first(run: Run, blocks: int) -> Run:
 
 
 def only(run: Run) -> Verdict:
-    (verdict,) = judge(run).verdicts
+    (verdict,) = judge(Observations(run)).verdicts
     return verdict
 
 
@@ -52,61 +52,54 @@ def test_two_looks_share_the_errors_of_one() -> None:
     assert [msgspec.structs.astuple(each) for each in planned_looks(plan)] == [(7, 0.01, 0.05)]
 
 
+def estimate(mean: float, sd: float, blocks: int) -> Estimate:
+    error = max(sd, LEAST_SD_OF_LOG_RATE) / math.sqrt(blocks)
+    return Estimate(mean, error, blocks - 1, blocks)
+
+
+def with_blocks(found: Estimate, blocks: int) -> Estimate:
+    return estimate(found.mean, found.sd, blocks)
+
+
 def test_equivalence_goes_before_difference() -> None:
-    of = Estimate(10, 0.02, 0.005)
+    of = estimate(0.02, 0.005, 10)
     assert of.p < 1e-5
     assert word(of, of.p, ONE_LOOK) == "equivalent"
 
 
 @pytest.mark.parametrize(("mean", "expected"), [(0.2, "faster"), (-0.2, "slower")])
 def test_a_difference_has_a_direction(mean: float, expected: str) -> None:
-    assert word(Estimate(10, mean, 0.05), 0.0099, ONE_LOOK) == expected
-    assert word(Estimate(10, mean, 0.05), 0.01, ONE_LOOK) == "inconclusive"
+    assert word(estimate(mean, 0.05, 10), 0.0099, ONE_LOOK) == expected
+    assert word(estimate(mean, 0.05, 10), 0.01, ONE_LOOK) == "inconclusive"
 
 
 def test_bounds_of_equivalence_are_the_same_both_ways() -> None:
     bound = math.log(1.03)
     for mean in (bound - 1e-6, 1e-6 - bound):
-        assert word(Estimate(10, mean, 0.0), 0.0, ONE_LOOK) == "equivalent"
+        assert word(estimate(mean, 0.0, 10), 0.0, ONE_LOOK) == "equivalent"
     for mean in (bound + 1e-9, -bound - 1e-9):
-        assert word(Estimate(10, mean, 0.0), 0.0, ONE_LOOK) in ("faster", "slower")
-
-
-def test_holm_is_the_one_of_the_paper() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
-
-
-@settings(max_examples=20)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_keeps_the_order_and_never_shrinks(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert adjusted == pytest.approx(multipletests(p_values, method="holm")[1].tolist())
-    assert all(p <= after <= 1 for p, after in zip(p_values, adjusted, strict=True))
-    in_order = [adjusted[i] for i in np.argsort(p_values, kind="stable")]
-    assert in_order == sorted(in_order)
-    assert min(adjusted) == pytest.approx(min(1, len(p_values) * min(p_values)))
+        assert word(estimate(mean, 0.0, 10), 0.0, ONE_LOOK) in ("faster", "slower")
 
 
 def test_the_number_of_blocks_that_settles_does_settle() -> None:
-    of = Estimate(5, 0.06, 0.08)
-    needed = blocks_to_settle(of, ONE_LOOK, family=1)
-    enough, short = of._replace(blocks=needed), of._replace(blocks=needed - 1)
+    of = estimate(0.06, 0.08, 5)
+    needed = rule_at(ONE_LOOK).values_to_settle(of, family=1)
+    enough, short = with_blocks(of, needed), with_blocks(of, needed - 1)
     assert word(enough, enough.p, ONE_LOOK) == "faster"
     assert word(short, short.p, ONE_LOOK) == "inconclusive"
 
-    of = Estimate(5, 0.005, 0.04)
-    needed = blocks_to_settle(of, ONE_LOOK, family=1)
-    assert word(of._replace(blocks=needed), 1.0, ONE_LOOK) == "equivalent"
-    assert word(of._replace(blocks=needed - 1), 1.0, ONE_LOOK) == "inconclusive"
+    of = estimate(0.005, 0.04, 5)
+    needed = rule_at(ONE_LOOK).values_to_settle(of, family=1)
+    assert word(with_blocks(of, needed), 1.0, ONE_LOOK) == "equivalent"
+    assert word(with_blocks(of, needed - 1), 1.0, ONE_LOOK) == "inconclusive"
 
 
 def test_numbers_of_blocks_end_at_a_thousand() -> None:
-    assert blocks_to_settle(Estimate(5, math.log(1.03), 10.0), ONE_LOOK, family=1) == 1001
+    assert rule_at(ONE_LOOK).values_to_settle(estimate(math.log(1.03), 10.0, 5), family=1) == 1001
 
 
 def test_the_noise_floor_stands_beside_every_verdict() -> None:
-    judgement = judge(speed_run(steady(beta=0.2, gamma=0.4)))
+    judgement = judge(Observations(speed_run(steady(beta=0.2, gamma=0.4))))
     floor = judgement.groups[0].noise_floor
     assert floor is not None
     assert floor.interval is not None
@@ -118,7 +111,9 @@ def test_a_failed_aa_makes_all_groups_inconclusive() -> None:
     bad, good = steady(beta=0.2), steady(beta=0.2)
     bad[TWIN] = bad[TWIN] + 0.2
     events = [*short_events(bad), *short_events(good, recipe="lenet-adam", first_trial=500)]
-    judgement = judge(run_of(events, ["alpha", "beta"], recipes=["lenet-sgd", "lenet-adam"]))
+    judgement = judge(
+        Observations(run_of(events, ["alpha", "beta"], recipes=["lenet-sgd", "lenet-adam"]))
+    )
     assert [each.noise_floor.failed for each in judgement.groups if each.noise_floor] == [
         True,
         False,
@@ -142,7 +137,7 @@ def test_an_aa_that_failed_at_the_first_look_stays_failed() -> None:
     logs[TWIN][:10] += 0.2
     logs[TWIN][10:] -= 0.2
     run = speed_run(logs, looks=(10, 20))
-    assert not needs_more_blocks(first(run, 10))
+    assert not groups_to_continue(Observations(first(run, 10)))
     assert only(run).reason == "aa_failed"
 
 
@@ -161,13 +156,13 @@ def test_families_span_groups() -> None:
         *short_events(steady(beta=0.05), recipe="lenet-adam", first_trial=500),
     ]
     run = run_of(events, ["alpha", "beta"], recipes=["lenet-sgd", "lenet-adam"])
-    for verdict in judge(run).verdicts:
+    for verdict in judge(Observations(run)).verdicts:
         assert verdict.p is not None
         assert verdict.p_adjusted == pytest.approx(2 * verdict.p)
 
 
 def test_a_pair_without_measurements_still_counts_in_the_family() -> None:
-    judgement = judge(failed_cell())
+    judgement = judge(Observations(failed_cell()))
     verdict = judgement.verdicts[0]
     assert verdict.p is not None
     assert verdict.p_adjusted == pytest.approx(3 * verdict.p)
@@ -176,7 +171,7 @@ def test_a_pair_without_measurements_still_counts_in_the_family() -> None:
 
 
 def test_what_may_not_be_compared_has_no_ratio_and_no_place_in_the_family() -> None:
-    verdicts = judge(parity_failed()).verdicts
+    verdicts = judge(Observations(parity_failed())).verdicts
     assert verdicts[0].p == verdicts[0].p_adjusted
     assert [each.status for each in verdicts] == ["judged", "not_comparable", "not_comparable"]
     assert [each.times_faster for each in verdicts[1:]] == [None, None]
@@ -209,7 +204,7 @@ def test_a_cell_whose_results_were_on_another_device_is_not_comparable() -> None
 def test_other_hashes_are_named_and_only_their_pairs_are_barred(name: str) -> None:
     other = msgspec.structs.replace(HASHES, **{name: "0" * 64})
     run = speed_run(steady(beta=0.2, gamma=0.4), hashes={"gamma": other})
-    verdicts = judge(run).verdicts
+    verdicts = judge(Observations(run)).verdicts
     assert [each.reason for each in verdicts] == ["difference", "hashes_differ", "hashes_differ"]
     assert verdicts[1].detail == (
         f"block 0: {name} {getattr(HASHES, name)[:12]} of {cell('alpha').id}, "
@@ -226,7 +221,10 @@ def test_the_order_is_not_compared_where_numbers_of_steps_differ() -> None:
 
 def test_the_earliest_look_that_decides_a_pair_counts() -> None:
     run = look_2_decides()
-    at_first, at_second = judge(first(run, 10)).verdicts, judge(run).verdicts
+    at_first, at_second = (
+        judge(Observations(first(run, 10))).verdicts,
+        judge(Observations(run)).verdicts,
+    )
     assert [each.verdict for each in at_first] == ["inconclusive", "faster", "faster"]
     assert [each.verdict for each in at_second] == ["faster"] * 3
     assert [each.look.blocks for each in at_second if each.look] == [20, 10, 10]
@@ -236,18 +234,18 @@ def test_the_earliest_look_that_decides_a_pair_counts() -> None:
 def test_runs_go_on_only_while_a_pair_is_open() -> None:
     run = look_2_decides()
     group = run.manifest.plan.groups[0].name
-    assert [needs_more_blocks(first(run, n)) for n in (0, 9, 10, 15, 20)] == [
+    assert [bool(groups_to_continue(Observations(first(run, n)))) for n in (0, 9, 10, 15, 20)] == [
         True, True, True, True, False,
     ]  # fmt: skip
-    assert groups_to_continue(first(run, 10)) == (group,)
+    assert groups_to_continue(Observations(first(run, 10))) == (group,)
     decided = speed_run(steady(10, beta=0.2), looks=(10, 20))
-    assert not needs_more_blocks(decided)
+    assert not groups_to_continue(Observations(decided))
 
 
 def test_runs_without_aa_end_at_their_first_look() -> None:
     logs = steady(10, beta=0.01)
     del logs[TWIN]
-    assert not needs_more_blocks(speed_run(logs, looks=(10, 20)))
+    assert not groups_to_continue(Observations(speed_run(logs, looks=(10, 20))))
 
 
 def test_a_group_whose_second_copy_never_ran_has_no_verdict() -> None:
@@ -263,7 +261,7 @@ def test_before_the_first_look_numbers_are_indicative() -> None:
     assert (verdict.status, verdict.reason, verdict.blocks) == ("indicative", "look_not_reached", 7)
     assert verdict.verdict is None
     assert verdict.p is None
-    assert judge(run).groups[0].tiers == ()
+    assert judge(Observations(run)).groups[0].tiers == ()
 
 
 def test_a_pair_with_too_few_blocks_of_its_own_is_indicative() -> None:
@@ -272,11 +270,11 @@ def test_a_pair_with_too_few_blocks_of_its_own_is_indicative() -> None:
     run = speed_run(logs, looks=(10, 20))
     verdict = only(run)
     assert (verdict.status, verdict.reason, verdict.blocks) == ("indicative", "too_few_blocks", 4)
-    assert needs_more_blocks(run)
+    assert groups_to_continue(Observations(run))
 
 
 def test_an_empty_run_says_nothing_and_breaks_nothing() -> None:
-    judgement = judge(first(speed_run(steady(beta=0.2)), 0))
+    judgement = judge(Observations(first(speed_run(steady(beta=0.2)), 0)))
     assert [each.status for each in judgement.verdicts] == ["not_comparable"]
     assert judgement.rates == ()
 
@@ -284,7 +282,7 @@ def test_an_empty_run_says_nothing_and_breaks_nothing() -> None:
 def test_tiers_hold_what_cannot_be_told_apart() -> None:
     logs = steady(6, beta=0.5, gamma=0.5)
     logs[C] = logs[B] + 0.001
-    judgement = judge(speed_run(logs, looks=(6,)))
+    judgement = judge(Observations(speed_run(logs, looks=(6,))))
     assert judgement.groups[0].tiers == ((cell("beta").id, cell("gamma").id), (cell("alpha").id,))
 
 
@@ -292,7 +290,7 @@ def test_stalls_of_everybody_are_nobodys() -> None:
     logs = {each: np.zeros((5, 5)) + noise(i, 5, 5, 0.01) for i, each in enumerate((A, TWIN, B))}
     for rows in logs.values():
         rows[:, 1] -= 1.2
-    judgement = judge(speed_run(logs))
+    judgement = judge(Observations(speed_run(logs)))
     assert judgement.contender_flags == ()
     assert judgement.verdicts[0].stalling is None
 
@@ -364,4 +362,6 @@ def test_the_order_of_events_within_a_block_changes_nothing(
         random.shuffle(part)
         events[start:end] = part
         start = end + 1
-    assert judge(Run(manifest=run.manifest, events=events)) == judge(run)
+    assert judge(Observations(Run(manifest=run.manifest, events=events))) == judge(
+        Observations(run)
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.baselines import extended, run_cells
+from harness.analysis.observations import Observations
 from harness.spec.baselines import Baseline
 from harness.spec.events import BlockFinished, Failure, Run, TrialStarted, Window
 from harness.spec.machine import Machine
@@ -29,7 +30,7 @@ def grown(folder: Path, runs: int = 10, *, noise: float = 0.01) -> Path:
     for number in range(runs):
         run = slowed(FASTER, float(np.exp(random.normal(0, noise))))
         manifest = msgspec.structs.replace(run.manifest, run=f"earlier-{number}")
-        cells = run_cells(Run(manifest=manifest, events=run.events))
+        cells = run_cells(Observations(Run(manifest=manifest, events=run.events)))
         baseline = extended(baseline, [each.kept for each in cells if each.kept])
     write_baseline(folder / FILE, baseline)
     return folder / FILE

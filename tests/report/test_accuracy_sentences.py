@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from harness.analysis.convergence import Convergence
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Interval
+from harness.analysis.observations import Observations
 from harness.analysis.reproduction import reproductions
 from harness.analysis.verdicts import judge
 from harness.report.accuracy_sentences import (
@@ -138,7 +139,7 @@ def test_a_reproduction_says_what_was_published_and_what_is_expected(
 ) -> None:
     run = tell(short_trials=False, aa=False, seeds=(0, 1, 2, 4))
     cast = cast_of(run.manifest)
-    found = reproductions(run)
+    found = reproductions(Observations(run))
     (line,) = reproduction_lines(found[0], cast)
     assert (line.word, line.tone) == ("reproduced", "good")
     assert line.sentence.startswith(
@@ -153,20 +154,20 @@ def test_orders_sum_it_up(
     tell: Callable[..., Run], adam_64: Any, convergence: Callable[..., Convergence]
 ) -> None:
     run = tell(recipes=(adam_64,), short_trials=False, aa=False, seeds=(0, 1, 2))
-    (group,) = verdict_groups(run, judge(run))
+    (group,) = verdict_groups(Observations(run), judge(Observations(run)))
     assert group.order.startswith("The published accuracy is reproduced by none of 3 contenders.")
     assert [line.word for line in group.lines[:3]] == ["not reproduced"] * 3
-    found = reproductions(run)
+    found = reproductions(Observations(run))
     assert learning_order(found[:1], ()) == "The published accuracy is not reproduced."
     unpublished = tell(
         recipes=(adam_64.overridden(dataset="other"),), short_trials=False, seeds=(0, 1, 2)
     )
-    assert learning_order(reproductions(unpublished), (convergence(),)) == (
+    assert learning_order(reproductions(Observations(unpublished)), (convergence(),)) == (
         "No figures are published for this recipe. All contenders converge to the same accuracy."
     )
     few = tell(short_trials=False, seeds=(0, 1))
     doubt = convergence(word="inconclusive")
-    assert learning_order(reproductions(few), (doubt, convergence())) == (
+    assert learning_order(reproductions(Observations(few)), (doubt, convergence())) == (
         "Nothing is held against the published figures: too few seeds, or another recipe. "
         "Converging to the same accuracy is shown for 1 of 2 pairs."
     )

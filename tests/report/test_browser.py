@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.files import write_comparison, write_report
 from harness.spec.events import AnyEvent, Run
 
@@ -87,7 +88,7 @@ def tab(browser: Any) -> Iterator[Callable[..., Tab]]:
 
 @pytest.fixture(scope="module")
 def index(tell: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(tell(), tmp_path_factory.mktemp("reports"))
+    return write_report(Observations(tell()), tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +99,12 @@ def pages(
     folder = tmp_path_factory.mktemp("pages")
     troubled = tell(blocks=6, looks=(20,), wrong_epsilon="keras", fallback_for="fashion-mnist")
     return {
-        "hostile": write_report(hostile_run, folder / "hostile"),
-        "troubled": write_report(troubled, folder),
-        "comparison": write_comparison([tell(), troubled], folder),
-        "hostile comparison": write_comparison([hostile_run, tell()], folder / "hostile"),
+        "hostile": write_report(Observations(hostile_run), folder / "hostile"),
+        "troubled": write_report(Observations(troubled), folder),
+        "comparison": write_comparison(list(map(Observations, [tell(), troubled])), folder),
+        "hostile comparison": write_comparison(
+            list(map(Observations, [hostile_run, tell()])), folder / "hostile"
+        ),
         "list": folder / "index.html",
         "hostile list": folder / "hostile" / "index.html",
     }
@@ -305,7 +308,7 @@ def test_a_single_cell_of_a_framework_can_be_chosen(
     plan = msgspec.structs.replace(run.manifest.plan, groups=(group,))
     manifest = msgspec.structs.replace(run.manifest, cells=cells, plan=plan)
     events = msgspec.json.decode(eager, type=tuple[AnyEvent, ...])
-    opened = tab(write_report(Run(manifest=manifest, events=events), tmp_path))
+    opened = tab(write_report(Observations(Run(manifest=manifest, events=events)), tmp_path))
     chooser = opened.page.get_by_role("group", name="Contenders shown in charts and tables")
     assert [button.inner_text() for button in chooser.get_by_role("button").all()] == [
         "PyTorch",

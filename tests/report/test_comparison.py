@@ -3,6 +3,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.comparison import comparison_of
 from harness.report.page import Page, Table
 from harness.spec.events import Run
@@ -26,10 +27,15 @@ def rows(page: Page, caption: str) -> dict[str, list[str]]:
 def page(tell: Callable[..., Run]) -> Page:
     slower = {"pytorch": 0.0300, "gluon": 0.0424, "keras": 0.0201}
     return comparison_of(
-        [
-            renamed(tell(), "first"),
-            renamed(tell(step_seconds=slower, seed=8), "second", kernel="6.9"),
-        ]
+        list(
+            map(
+                Observations,
+                [
+                    renamed(tell(), "first"),
+                    renamed(tell(step_seconds=slower, seed=8), "second", kernel="6.9"),
+                ],
+            )
+        )
     )
 
 
@@ -62,7 +68,9 @@ def test_what_differs_between_machines_is_marked(page: Page) -> None:
 
 def test_a_pair_keeps_its_direction_whatever_the_order_of_a_run(tell: Callable[..., Run]) -> None:
     turned = renamed(tell(frameworks=("gluon", "pytorch")), "turned")
-    page = comparison_of([renamed(tell(frameworks=("pytorch", "gluon")), "plain"), turned])
+    page = comparison_of(
+        list(map(Observations, [renamed(tell(frameworks=("pytorch", "gluon")), "plain"), turned]))
+    )
     table = next(block for block in page.sections[0].blocks if isinstance(block, Table))
     (row,) = table.rows
     assert [row[0].text, row[1].text] == ["MXNet Gluon", "PyTorch"]
@@ -75,17 +83,24 @@ def test_runs_without_anything_in_common_can_be_shown(
     tell: Callable[..., Run], recipes: dict[str, object]
 ) -> None:
     page = comparison_of(
-        [
-            renamed(tell(frameworks=("pytorch",), blocks=0, long_trials=False), "one"),
-            renamed(tell(frameworks=("keras",), recipes=(recipes["adam"],)), "two"),
-        ]
+        list(
+            map(
+                Observations,
+                [
+                    renamed(tell(frameworks=("pytorch",), blocks=0, long_trials=False), "one"),
+                    renamed(tell(frameworks=("keras",), recipes=(recipes["adam"],)), "two"),
+                ],
+            )
+        )
     )
     assert rows(page, "Examples/s, lenet-adam")["Keras (TensorFlow)"][0] == "—"
 
 
 def test_loaders_stand_apart_from_resident_input(tell: Callable[..., Run]) -> None:
     run = tell(sources=("resident", "loader"), long_trials=False, blocks=5, looks=(5,))
-    page = comparison_of([renamed(tell(), "resident"), renamed(run, "both")])
+    page = comparison_of(
+        list(map(Observations, [renamed(tell(), "resident"), renamed(run, "both")]))
+    )
     assert rows(page, "Examples/s, lenet-sgd")["PyTorch"][0] != "—"
     loader = rows(page, "Examples/s, lenet-sgd (loader input with 2 workers)")
     assert [loader["PyTorch"][0], loader["PyTorch"][1] != "—"] == ["—", True]
@@ -103,7 +118,9 @@ def test_contenders_that_differ_only_between_runs_have_names_of_their_own(
         manifest = msgspec.structs.replace(manifest, cells=(cell,), plan=plan, run=name)
         return Run(manifest=manifest, events=())
 
-    page = comparison_of([run("a"), run("b", mode="eager"), run("c", threads=4), run("d")])
+    page = comparison_of(
+        list(map(Observations, [run("a"), run("b", mode="eager"), run("c", threads=4), run("d")]))
+    )
     assert [each.name for each in page.players] == [
         "PyTorch (compiled, 2 threads)",
         "PyTorch (eager, 2 threads)",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.files import write_report
 from harness.spec.events import Failure, Run, Skip
 from harness.spec.recipes import Recipe
@@ -69,7 +70,7 @@ def test_reports_are_word_for_word_as_stored(
     read_html: Callable[[str], Any],
     tmp_path: Path,
 ) -> None:
-    index = write_report(stories[name], tmp_path)
+    index = write_report(Observations(stories[name]), tmp_path)
     found = {
         f"{name}.md": (index.parent / "report.md").read_text("utf-8"),
         f"{name}.txt": read_html(index.read_text("utf-8")).text,

@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.files import (
     HEADLINE,
     folder_name,
@@ -27,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_report_is_a_page_a_document_and_figures(
     tell: Callable[..., Run], tmp_path: Path
 ) -> None:
-    index = write_report(tell(), tmp_path)
+    index = write_report(Observations(tell()), tmp_path)
     assert index == tmp_path / "2025-10-09T09-33-20-cpu" / "index.html"
     assert list(contents(tmp_path)) == [
         *(
@@ -53,14 +54,14 @@ def test_a_report_is_a_page_a_document_and_figures(
 
 
 def test_the_same_run_gives_the_same_bytes(tell: Callable[..., Run], tmp_path: Path) -> None:
-    write_report(tell(blocks=5, looks=(5,)), tmp_path / "a")
-    write_report(tell(blocks=5, looks=(5,)), tmp_path / "b")
+    write_report(Observations(tell(blocks=5, looks=(5,))), tmp_path / "a")
+    write_report(Observations(tell(blocks=5, looks=(5,))), tmp_path / "b")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_a_newer_report_leaves_no_old_figures(tell: Callable[..., Run], tmp_path: Path) -> None:
-    folder = write_report(tell(blocks=5, looks=(5,)), tmp_path).parent
-    write_report(tell(blocks=0, long_trials=False, parity=False), tmp_path)
+    folder = write_report(Observations(tell(blocks=5, looks=(5,))), tmp_path).parent
+    write_report(Observations(tell(blocks=0, long_trials=False, parity=False)), tmp_path)
     assert list((folder / "figures").iterdir()) == []
 
 
@@ -108,9 +109,9 @@ def test_the_list_of_reports_is_as_long_as_there_are_reports(
     older = msgspec.structs.replace(
         run, manifest=msgspec.structs.replace(run.manifest, run="older", created="2024-01-01T00:00")
     )
-    write_report(older, tmp_path)
-    write_report(run, tmp_path)
-    both = write_comparison([older, run], tmp_path)
+    write_report(Observations(older), tmp_path)
+    write_report(Observations(run), tmp_path)
+    both = write_comparison(list(map(Observations, [older, run])), tmp_path)
     point_latest(tmp_path, "older")
     found = read_headlines(tmp_path)
     assert {each.folder for each in found} == {"older", run.manifest.run, both.parent.name}
@@ -126,9 +127,9 @@ def test_the_list_of_reports_is_as_long_as_there_are_reports(
 
 
 def test_reports_within_reports_are_listed_too(tell: Callable[..., Run], tmp_path: Path) -> None:
-    first = write_report(tell(blocks=0, long_trials=False), tmp_path).parent
+    first = write_report(Observations(tell(blocks=0, long_trials=False)), tmp_path).parent
     first.rename(tmp_path / "example")
-    write_report(tell(blocks=0, long_trials=False), tmp_path / "example")
+    write_report(Observations(tell(blocks=0, long_trials=False)), tmp_path / "example")
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     folders = [each.folder for each in read_headlines(tmp_path)]
     assert sorted(folders) == ["example", "example/2025-10-09T09-33-20-cpu"]
@@ -151,7 +152,7 @@ def test_foreign_folders_are_passed_over(
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "index.html").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
-    write_report(tell(blocks=0, long_trials=False), tmp_path)
+    write_report(Observations(tell(blocks=0, long_trials=False)), tmp_path)
     assert [each.folder for each in read_headlines(tmp_path)] == ["2025-10-09T09-33-20-cpu"]
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Interval
 from harness.report import formats
 
 

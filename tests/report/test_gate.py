@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from harness.analysis.gate import GatedCell, GateJudgement, NotCompared, gate
+from harness.analysis.observations import Observations
 from harness.report.gate import gate_rows, github_annotations, junit, markdown
 from harness.report.view import page_of
 from harness.spec.gates import Thresholds
@@ -125,11 +126,11 @@ def test_junit_counts_what_it_holds(changes, counts):
 
 
 def test_the_report_of_a_gate_begins_with_its_conclusion():
-    page = page_of(gated(0.2))
+    page = page_of(Observations(gated(0.2)))
     assert page.question == "Has Alpha and Beta become slower, less accurate or wrong since main?"
     assert (page.banners[0].tone, page.banners[0].title) == ("bad", "Regression, against main")
     assert page.overview is not None and page.overview.id == "gate"
     assert "gate" not in [section.id for section in page.sections]
     [table] = page.overview.blocks
     assert table.rows[0][1].text == "slower"
-    assert gate(gated(0.2)).exit_code == 1
+    assert gate(Observations(gated(0.2))).exit_code == 1

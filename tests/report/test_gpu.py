@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import cast_of
 from harness.report.markdown import markdown
@@ -29,7 +30,7 @@ STEP_SECONDS = {"pytorch": 0.0600, "gluon": 0.0700, "keras": 0.0100}
 
 
 def section(run: Run) -> Section | None:
-    return gpu_section(Story(run, judge(run), cast_of(run.manifest)))
+    return gpu_section(Story(Observations(run), judge(Observations(run)), cast_of(run.manifest)))
 
 
 def table(of: Section | None, caption: str) -> list[list[str]]:
@@ -59,7 +60,7 @@ def with_memory(run: Run) -> Run:
 
 def test_a_run_on_the_cpu_has_no_such_section(tell: Callable[..., Run]) -> None:
     assert section(tell(blocks=5, looks=(5,))) is None
-    assert "The GPU" not in markdown(page_of(tell(blocks=5, looks=(5,))))
+    assert "The GPU" not in markdown(page_of(Observations(tell(blocks=5, looks=(5,)))))
 
 
 def test_memory_is_told_by_framework_and_by_driver(tell: Callable[..., Run]) -> None:
@@ -102,7 +103,7 @@ def test_throttled_windows_are_counted_and_flagged(tell: Callable[..., Run]) -> 
     )
     assert {row[6] for row in rows} == {"50 %"}
     assert rows[1][7] == "hw_thermal_slowdown 25, sw_power_cap 25"
-    text = markdown(page_of(Run(manifest=run.manifest, events=events)))
+    text = markdown(page_of(Observations(Run(manifest=run.manifest, events=events))))
     assert "heat or its power supply held the GPU's clocks down | 100 | 50 %" in text
 
 
@@ -121,7 +122,7 @@ def test_a_driver_that_tells_nothing_is_said_to(tell: Callable[..., Run]) -> Non
     assert [each.caption for each in found.blocks if isinstance(each, Table)] == [
         "Device and its memory"
     ]
-    assert "told nothing of clocks" in markdown(page_of(story(tell, GpuReading())))
+    assert "told nothing of clocks" in markdown(page_of(Observations(story(tell, GpuReading()))))
 
 
 def test_a_counter_that_a_gpu_lacks_is_no_short_window(tell: Callable[..., Run]) -> None:
@@ -133,5 +134,5 @@ def test_a_counter_that_a_gpu_lacks_is_no_short_window(tell: Callable[..., Run])
 
 
 def test_it_stands_between_costs_and_windows(tell: Callable[..., Run]) -> None:
-    ids = [each.id for each in page_of(story(tell)).sections]
+    ids = [each.id for each in page_of(Observations(story(tell))).sections]
     assert ids[ids.index("gpu") - 1 : ids.index("gpu") + 2] == ["costs", "gpu", "windows"]

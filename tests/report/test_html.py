@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.observations import Observations
 from harness.report import html
 from harness.report.files import write_report
 from harness.report.html import inline_svg, with_classes
@@ -18,7 +19,9 @@ SCRIPT = (Path(html.__file__).parent / "templates" / "script.js").read_text("utf
 def test_no_other_script_may_run_and_nothing_may_be_asked_for(
     tell: Callable[..., Run], tmp_path: Path
 ) -> None:
-    source = write_report(tell(blocks=0, long_trials=False), tmp_path).read_text("utf-8")
+    source = write_report(Observations(tell(blocks=0, long_trials=False)), tmp_path).read_text(
+        "utf-8"
+    )
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     assert "default-src &#39;none&#39;; style-src" in source
     assert f"script-src &#39;sha256-{digest}&#39;" in source
@@ -27,7 +30,7 @@ def test_no_other_script_may_run_and_nothing_may_be_asked_for(
 def test_the_page_stands_alone(
     tell: Callable[..., Run], read_html: Callable[[str], Any], tmp_path: Path
 ) -> None:
-    source = write_report(tell(), tmp_path).read_text("utf-8")
+    source = write_report(Observations(tell()), tmp_path).read_text("utf-8")
     document = read_html(source)
     assert document.faults == []
     assert document.scripts == [SCRIPT]
@@ -44,7 +47,7 @@ def test_the_page_stands_alone(
 def test_what_others_wrote_stays_text(
     hostile_run: Run, hostile: str, read_html: Callable[[str], Any], tmp_path: Path
 ) -> None:
-    source = write_report(hostile_run, tmp_path).read_text("utf-8")
+    source = write_report(Observations(hostile_run), tmp_path).read_text("utf-8")
     document = read_html(source)
     assert document.faults == []
     assert document.scripts == [SCRIPT]

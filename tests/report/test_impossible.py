@@ -11,6 +11,7 @@ from typing import get_type_hints
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.charts import draw
 from harness.report.files import figures_of
 from harness.report.markdown import markdown
@@ -63,13 +64,13 @@ def with_value(run: Run, kind: type, name: str, value: float, *, once: bool) -> 
     ("kind", "name"), list(fields()), ids=lambda part: getattr(part, "__name__", part)
 )
 def test_a_number_that_cannot_be_has_a_page_all_the_same(kind: type, name: str, small: Run) -> None:
-    markdown(page_of(with_value(small, kind, name, 0, once=True)))
+    markdown(page_of(Observations(with_value(small, kind, name, 0, once=True))))
     for value in NUMBERS:
-        markdown(page_of(with_value(small, kind, name, value, once=False)))
+        markdown(page_of(Observations(with_value(small, kind, name, value, once=False))))
 
 
 def drawn(run: Run) -> Page:
-    page = page_of(run)
+    page = page_of(Observations(run))
     for figure in figures_of(page):
         draw(figure.chart)
     markdown(page)
@@ -101,7 +102,7 @@ def test_tolerances_of_nothing_are_told(small: Run) -> None:
         else event
         for event in small.events
     ]
-    text = markdown(page_of(replace(small, events=events)))
+    text = markdown(page_of(Observations(replace(small, events=events))))
     assert "loss at step 1: off by 1.0e-07, and nothing is tolerated" in text
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.analysis.curves import curves_by_cell
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import cast_of
 from harness.report.charts import draw
@@ -26,9 +27,9 @@ from harness.spec.events import Run
 
 
 def told(run: Run) -> tuple[Story, Learned]:
-    story = Story(run, judge(run), cast_of(run.manifest))
+    story = Story(Observations(run), judge(Observations(run)), cast_of(run.manifest))
     group = story.cast.groups[0]
-    found = curves_by_cell(run)
+    found = curves_by_cell(Observations(run))
     return story, {cell: found[group.name, cell] for cell in group.cells}
 
 

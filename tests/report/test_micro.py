@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harness.analysis.micro_check import MicroComparison
+from harness.analysis.observations import Observations
 from harness.report.cast import cast_of
 from harness.report.charts import draw
 from harness.report.figures import Roofline, Stack, Style
@@ -40,7 +41,7 @@ def table(page: Page, caption: str) -> Table:
 
 def told(run: Run, micro: Micro) -> str:
     """The section alone, in Markdown."""
-    page = page_of(run, micro)
+    page = page_of(Observations(run), micro)
     return markdown(msgspec.structs.replace(page, sections=(section(page),)))
 
 
@@ -50,11 +51,13 @@ def run(tell: Tell) -> Run:
 
 
 def test_a_run_without_them_has_no_such_section(run):
-    assert "micro" not in [each.id for each in page_of(run).sections]
+    assert "micro" not in [each.id for each in page_of(Observations(run)).sections]
 
 
 def test_a_step_is_told_part_by_part_with_shares(run):
-    found = table(page_of(run, micro_of(run)), "Where a step's time goes, eager, batch 256")
+    found = table(
+        page_of(Observations(run), micro_of(run)), "Where a step's time goes, eager, batch 256"
+    )
     assert [column.title for column in found.columns] == [
         "Part", "PyTorch", "MXNet Gluon", "Keras (TensorFlow)",
     ]  # fmt: skip
@@ -70,7 +73,9 @@ def test_a_step_is_told_part_by_part_with_shares(run):
 
 def test_the_chart_of_parts_adds_up_layers_of_a_kind(run):
     [chart] = [
-        each.chart for each in figures_of(page_of(run, micro_of(run))) if each.name == "micro-steps"
+        each.chart
+        for each in figures_of(page_of(Observations(run), micro_of(run)))
+        if each.name == "micro-steps"
     ]
     assert isinstance(chart, Stack)
     assert chart.parts == ("conv", "sigmoid", "pool", "dense", "optimizer", "rest")
@@ -83,7 +88,9 @@ def test_the_chart_of_parts_adds_up_layers_of_a_kind(run):
 def test_the_roofline_holds_every_piece_that_computes(run):
     micro = micro_of(run)
     [chart] = [
-        each.chart for each in figures_of(page_of(run, micro)) if each.name == "micro-roofline"
+        each.chart
+        for each in figures_of(page_of(Observations(run), micro))
+        if each.name == "micro-roofline"
     ]
     assert isinstance(chart, Roofline)
     assert chart.peak == pytest.approx(2 * 1.024**3 / 0.02)
@@ -114,13 +121,13 @@ def test_without_a_measured_roof_there_is_no_roofline(run):
         )
         for name, file in micro.files.items()
     }
-    page = page_of(run, msgspec.structs.replace(micro, files=files))
+    page = page_of(Observations(run), msgspec.structs.replace(micro, files=files))
     assert "micro-roofline" not in [each.name for each in figures_of(page)]
     assert "Rates of every piece" in markdown(page)
 
 
 def test_what_a_framework_costs_before_it_trains(run):
-    found = table(page_of(run, micro_of(run)), "Before it trains")
+    found = table(page_of(Observations(run), micro_of(run)), "Before it trains")
     assert [datum.text for datum in found.rows[1]] == [
         "PyTorch 2.14.1 (compiled)", "2.00 s", "500 ms", "1.00 s", "3.50 s", "3,072 MiB",
         "17 lines",
@@ -193,7 +200,7 @@ def test_a_reader_is_told_when_rounds_were_unsteady(run):
 def test_a_run_of_which_nothing_was_measured_still_has_a_page(run, tmp_path):
     micro = micro_of(run, measured=())
     assert "interrupted before it was measured" in told(run, micro)
-    assert write_report(run, tmp_path, micro).is_file()
+    assert write_report(Observations(run), tmp_path, micro).is_file()
 
 
 def test_modes_whose_parts_cant_be_measured_say_why(run):
@@ -201,7 +208,7 @@ def test_modes_whose_parts_cant_be_measured_say_why(run):
 
 
 def test_a_page_in_all_its_forms(run, tmp_path):
-    index = write_report(run, tmp_path, micro_of(run))
+    index = write_report(Observations(run), tmp_path, micro_of(run))
     assert "Where a step&#39;s time goes" in index.read_text("utf-8")
     drawn = {each.name for each in (index.parent / "figures").glob("micro-*.svg")}
     assert drawn == {
@@ -210,14 +217,19 @@ def test_a_page_in_all_its_forms(run, tmp_path):
 
 
 def test_the_question_of_a_run_made_for_them(run, tell):
-    assert page_of(run, micro_of(run)).question.startswith("Where does the time of a training step")
+    assert page_of(Observations(run), micro_of(run)).question.startswith(
+        "Where does the time of a training step"
+    )
     trained = tell(blocks=1)
-    assert page_of(trained, micro_of(trained)).question == page_of(trained).question
+    assert (
+        page_of(Observations(trained), micro_of(trained)).question
+        == page_of(Observations(trained)).question
+    )
 
 
 def test_a_hostile_name_is_harmless(hostile_run, hostile, tmp_path):
     micro = micro_of(hostile_run)
-    source = write_report(hostile_run, tmp_path, micro).read_text("utf-8")
+    source = write_report(Observations(hostile_run), tmp_path, micro).read_text("utf-8")
     assert "<script>alert(1)" not in source
     assert "onerror=alert(2)>" not in source
 

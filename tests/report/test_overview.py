@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.files import figures_of
 from harness.report.html import html
 from harness.report.markdown import markdown
@@ -32,7 +33,7 @@ def zoo(tell: Callable[..., Run], zoo_recipes: tuple[Recipe, ...]) -> Run:
 
 
 def overview(run: Run) -> Section:
-    found = page_of(run).overview
+    found = page_of(Observations(run)).overview
     assert found is not None
     return found
 
@@ -70,15 +71,17 @@ def test_a_zoo_begins_with_a_table_of_models_and_frameworks(zoo: Run) -> None:
     assert [row[1] for row in rows] == ["256"] * 3 + ["16"] * 5
     assert all(float(text.replace(",", "")) > 1000 for row in rows for text in row[2:])
     assert rates.note.startswith("Each recipe: 1 block. Indicative: nothing here shows")
-    document = markdown(page_of(zoo))
+    document = markdown(page_of(Observations(zoo)))
     assert document.index("## At a glance") < document.index("## Verdicts")
-    drawings = dict.fromkeys((each.name for each in figures_of(page_of(zoo))), "<svg></svg>")
-    page = html(page_of(zoo), drawings)
+    drawings = dict.fromkeys(
+        (each.name for each in figures_of(page_of(Observations(zoo)))), "<svg></svg>"
+    )
+    page = html(page_of(Observations(zoo)), drawings)
     assert page.index('id="overview"') < page.index('id="verdicts"')
 
 
 def test_a_zoo_says_once_what_weakens_it(zoo: Run) -> None:
-    page = page_of(zoo)
+    page = page_of(Observations(zoo))
     assert titles(page) == ["Indicative: ranks nothing", "Recipes were changed"]
     indicative, changed = page.banners
     assert indicative.text == (
@@ -92,7 +95,7 @@ def test_a_zoo_says_once_what_weakens_it(zoo: Run) -> None:
 
 
 def test_a_zoo_does_not_repeat_that_it_has_no_long_trials(zoo: Run) -> None:
-    assert "long trial" not in markdown(page_of(zoo))
+    assert "long trial" not in markdown(page_of(Observations(zoo)))
 
 
 def test_what_failed_or_may_not_be_compared_has_no_rate(
@@ -123,9 +126,9 @@ def _without(run: Run, framework: str) -> Run:
 def test_one_or_two_groups_need_no_table_before_the_verdicts(
     tell: Callable[..., Run], recipes: dict[str, Recipe]
 ) -> None:
-    assert page_of(tell(long_trials=False)).overview is None
+    assert page_of(Observations(tell(long_trials=False))).overview is None
     two = tell(recipes=tuple(recipes.values()), blocks=1, looks=(1,), long_trials=False)
-    assert page_of(two).overview is None
+    assert page_of(Observations(two)).overview is None
 
 
 def test_a_run_that_only_verified_shows_its_proofs_first(
@@ -135,7 +138,7 @@ def test_a_run_that_only_verified_shows_its_proofs_first(
         recipes=tuple(recipes.values()), short_trials=False, long_trials=False,
         wrong_epsilon="keras",
     )  # fmt: skip
-    page = page_of(run)
+    page = page_of(Observations(run))
     proofs = table(overview(run))
     assert texts(proofs.rows)[0] == [
         "lenet-sgd",
@@ -151,14 +154,14 @@ def test_a_run_that_only_verified_shows_its_proofs_first(
     for nonsense in ("## Speed", "## Accuracy", "## Time", "noise floor", "0 blocks", "seeds"):
         assert nonsense not in text
     events = [event for event in run.events if not isinstance(event, Parity)]
-    assert page_of(replace(run, events=events)).overview is None
+    assert page_of(Observations(replace(run, events=events))).overview is None
 
 
 def test_a_run_of_long_trials_alone_says_nothing_of_speed(
     tell: Callable[..., Run], recipes: dict[str, Recipe]
 ) -> None:
     run = tell(short_trials=False, aa=False, seeds=(0, 1, 2, 3, 4, 5, 6, 7), stuck=(2,))
-    page = page_of(run)
+    page = page_of(Observations(run))
     assert page.question == (
         "Do PyTorch, MXNet Gluon and Keras (TensorFlow) train lenet-sgd to the same accuracy, and "
         "to the published one?"
@@ -185,7 +188,7 @@ def test_a_run_of_long_trials_alone_says_nothing_of_speed(
 
 def test_speed_and_seeds_are_told_together(tell: Callable[..., Run]) -> None:
     run = tell(seeds=(1, 2, 3), blocks=5, looks=(5,))
-    (group,) = page_of(run).verdicts
+    (group,) = page_of(Observations(run)).verdicts
     assert "ranked" in group.order or group.order.startswith("Fastest first:")
     assert [badge.label for badge in group.badges] == [
         "parity", "noise floor (A/A)", "blocks", "seeds",

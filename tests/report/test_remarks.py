@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import cast_of
 from harness.report.markdown import markdown
@@ -16,7 +17,7 @@ from harness.spec.events import Run
 
 def test_the_noise_is_told_and_held_against_what_is_claimed(tell: Callable[..., Run]) -> None:
     run = tell(long_trials=False)
-    judgement, cast = judge(run), cast_of(run.manifest)
+    judgement, cast = judge(Observations(run)), cast_of(run.manifest)
     (group,) = judgement.groups
     start = "PyTorch against a second copy of itself, the noise floor (A/A), shows 1.003× "
     claim = "Every difference that is claimed here is larger, with its whole interval."
@@ -35,19 +36,19 @@ def test_the_noise_is_told_and_held_against_what_is_claimed(tell: Callable[..., 
 
 
 def test_without_a_second_copy_nothing_is_said_of_noise(tell: Callable[..., Run]) -> None:
-    (group,) = page_of(tell(aa=False, long_trials=False)).verdicts
+    (group,) = page_of(Observations(tell(aa=False, long_trials=False))).verdicts
     assert group.notes == ()
 
 
 def test_accuracies_stand_below_the_verdicts_with_their_times(tell: Callable[..., Run]) -> None:
-    (group,) = page_of(tell()).verdicts
+    (group,) = page_of(Observations(tell())).verdicts
     assert group.notes[1].startswith("Test accuracy after 5 epochs: PyTorch 78.18 % (23.2 s of")
-    (group,) = page_of(tell(seeds=(0, 1, 2))).verdicts
+    (group,) = page_of(Observations(tell(seeds=(0, 1, 2)))).verdicts
     assert len(group.notes) == 1  # over seeds the verdicts themselves speak of accuracy
 
 
 def test_the_recipe_is_told(tell: Callable[..., Run], recipes: dict[str, Any]) -> None:
-    text = markdown(page_of(tell(recipes=tuple(recipes.values()), blocks=0)))
+    text = markdown(page_of(Observations(tell(recipes=tuple(recipes.values()), blocks=0))))
     assert (
         "| lenet-sgd | lenet | fashion-mnist | 256 | 5 | xavier | SGD, learning rate 0.9 |" in text
     )
@@ -64,5 +65,5 @@ def test_a_check_that_lets_everything_through_proves_nothing(
     tell: Callable[..., Run], recipes: dict[str, Any]
 ) -> None:
     said = "nothing is proven of them in float32, and float64 was not to be had for PyTorch"
-    assert said in markdown(page_of(tell(blunt=True, blocks=0)))
-    assert "nothing is proven" not in markdown(page_of(tell(blocks=0)))
+    assert said in markdown(page_of(Observations(tell(blunt=True, blocks=0))))
+    assert "nothing is proven" not in markdown(page_of(Observations(tell(blocks=0))))

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.analysis.judgement import Interval, Verdict
+from harness.analysis.estimate import Interval
+from harness.analysis.judgement import Verdict
+from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import Cast, cast_of
-from harness.report.sentences import verdict_groups, verdict_line, verdict_lines
+from harness.report.sentences import verdict_groups, verdict_line
 from harness.spec.events import Run
 
 
@@ -149,7 +151,7 @@ def test_stalls_stand_beside_the_verdict(cast: Cast, verdict: Callable[..., Verd
 
 def test_groups_say_the_order_or_why_there_is_none(tell: Callable[..., Run]) -> None:
     run = tell()
-    (group,) = verdict_groups(run, judge(run))
+    (group,) = verdict_groups(Observations(run), judge(Observations(run)))
     assert group.order == "Fastest first: PyTorch and Keras (TensorFlow), then MXNet Gluon."
     assert group.contenders == (
         "PyTorch 2.14.1, compiled; MXNet Gluon 1.9.1, compiled; Keras (TensorFlow) 3.15.1, "
@@ -159,9 +161,8 @@ def test_groups_say_the_order_or_why_there_is_none(tell: Callable[..., Run]) -> 
         ("parity", "proved for 3 cells"),
         ("blocks", "10"),
     ]
-    assert verdict_lines(run, judge(run)) == group.lines
     few = tell(blocks=3, looks=(3,))
-    (group,) = verdict_groups(few, judge(few))
+    (group,) = verdict_groups(Observations(few), judge(Observations(few)))
     assert group.order == "Not ranked: a verdict needs at least 5 blocks with both contenders."
     assert {line.word for line in group.lines} == {"indicative"}
 
@@ -172,7 +173,7 @@ def test_a_parity_badge_counts_who_failed_and_who_is_missing(tell: Callable[...,
         ({"parity": False}, "not run"),
     ):
         run = tell(**changes)
-        assert verdict_groups(run, judge(run))[0].badges[0].text == text
+        assert verdict_groups(Observations(run), judge(Observations(run)))[0].badges[0].text == text
 
 
 def test_every_word_has_a_tone_and_every_status_a_word(

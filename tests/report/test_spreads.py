@@ -1,4 +1,4 @@
-from harness.analysis.judgement import Interval
+from harness.analysis.estimate import Interval
 from harness.report.formats import Amount
 from harness.report.spreads import (
     accuracy_bounds,

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.analysis.observations import Observations
 from harness.report.files import write_report
 from harness.report.markdown import markdown
 from harness.report.page import Page
@@ -40,13 +41,13 @@ PARTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_of_a_run_has_a_report(part: str, tell: Callable[..., Run], tmp_path: Any) -> None:
-    assert write_report(tell(**PARTS[part]), tmp_path).is_file()
+    assert write_report(Observations(tell(**PARTS[part])), tmp_path).is_file()
 
 
 def test_a_run_killed_at_any_moment_has_a_page(tell: Callable[..., Run]) -> None:
     run = tell(blocks=2, rounds=3)
     for length in range(0, len(run.events), 11):
-        page = page_of(replace(run, events=run.events[:length]))
+        page = page_of(Observations(replace(run, events=run.events[:length])))
         assert "The run did not come to its own end" in titles(page)
         markdown(page)
 
@@ -63,9 +64,9 @@ def test_a_manifest_that_knows_nothing_has_a_page(tell: Callable[..., Run]) -> N
         command=(),
         git_commit=None,
     )
-    markdown(page_of(replace(run, manifest=empty)))
+    markdown(page_of(Observations(replace(run, manifest=empty))))
     plan = replace(empty.plan, groups=())
-    page = page_of(replace(run, manifest=replace(empty, plan=plan)))
+    page = page_of(Observations(replace(run, manifest=replace(empty, plan=plan))))
     assert page.verdicts == ()
     markdown(page)
 
@@ -79,7 +80,7 @@ def test_trials_that_recorded_next_to_nothing_have_a_page(
         for event in run.events
         if not isinstance(event, Window)
     ]
-    assert write_report(replace(run, events=bare), tmp_path).is_file()
+    assert write_report(Observations(replace(run, events=bare)), tmp_path).is_file()
 
 
 def test_training_that_diverged_has_a_page(tell: Callable[..., Run], tmp_path: Any) -> None:
@@ -88,7 +89,7 @@ def test_training_that_diverged_has_a_page(tell: Callable[..., Run], tmp_path: A
         replace(event, loss_sum=None) if isinstance(event, (Window, Evaluation)) else event
         for event in run.events
     ]
-    assert write_report(replace(run, events=diverged), tmp_path).is_file()
+    assert write_report(Observations(replace(run, events=diverged)), tmp_path).is_file()
     proofs = [
         replace(
             event,
@@ -99,7 +100,7 @@ def test_training_that_diverged_has_a_page(tell: Callable[..., Run], tmp_path: A
         else event
         for event in run.events
     ]
-    assert "Parity failed" in titles(page_of(replace(run, events=proofs)))
+    assert "Parity failed" in titles(page_of(Observations(replace(run, events=proofs))))
 
 
 def test_failures_everywhere_are_told_with_their_reasons(
@@ -118,9 +119,9 @@ def test_failures_everywhere_are_told_with_their_reasons(
             Skip(at=2.0, what="gpu", reason="compute capability 9.0 is newer than its code"),
         ),
     )
-    page = page_of(run)
+    page = page_of(Observations(run))
     assert {"3 failures", "Parity was not run"} <= set(titles(page))
-    text = read_html(write_report(run, tmp_path).read_text("utf-8")).text
+    text = read_html(write_report(Observations(run), tmp_path).read_text("utf-8")).text
     assert text.count("libfoo.so.1 is missing") == 3
     assert "compute capability 9.0 is newer than its code" in text
 
@@ -138,15 +139,15 @@ WARNINGS: dict[str, dict[str, Any]] = {
 def test_what_weakens_a_run_is_said_before_its_numbers(
     title: str, tell: Callable[..., Run]
 ) -> None:
-    assert titles(page_of(tell(long_trials=False, **WARNINGS[title]))) == [title]
+    assert titles(page_of(Observations(tell(long_trials=False, **WARNINGS[title])))) == [title]
 
 
 def test_a_run_without_faults_has_no_banner(tell: Callable[..., Run]) -> None:
-    assert titles(page_of(tell())) == []
+    assert titles(page_of(Observations(tell()))) == []
 
 
 def test_a_changed_recipe_is_named(tell: Callable[..., Run], recipes: dict[str, Any]) -> None:
-    page = page_of(tell(recipes=(recipes["sgd"].overridden(epochs=2),), blocks=0))
+    page = page_of(Observations(tell(recipes=(recipes["sgd"].overridden(epochs=2),), blocks=0)))
     (banner,) = page.banners
     assert banner.title == "The recipe was changed"
     assert banner.text.startswith("lenet-sgd+epochs=2 is lenet-sgd with epochs=2.")
@@ -160,7 +161,7 @@ def test_restless_blocks_and_odd_contenders_are_told(tell: Callable[..., Run]) -
         else event
         for event in run.events
     ]
-    page = page_of(replace(run, events=events))
+    page = page_of(Observations(replace(run, events=events)))
     assert "1 restless block" in titles(page)
     assert "Busy while waiting" in titles(page)
 
@@ -168,7 +169,9 @@ def test_restless_blocks_and_odd_contenders_are_told(tell: Callable[..., Run]) -
 def test_the_way_to_go_on_is_the_command_that_made_the_run(tell: Callable[..., Run]) -> None:
     run = tell(finished=False)
     command = ("levelfield", "reproduce", "--impl-dir", "mine", "--seeds", "3")
-    (banner,) = page_of(replace(run, manifest=replace(run.manifest, command=command))).banners
+    (banner,) = page_of(
+        Observations(replace(run, manifest=replace(run.manifest, command=command)))
+    ).banners
     name = run.manifest.run
     assert f"levelfield reproduce --resume {name} --impl-dir mine goes on with it." in banner.text
 
@@ -176,7 +179,7 @@ def test_the_way_to_go_on_is_the_command_that_made_the_run(tell: Callable[..., R
 def test_flags_are_told_with_their_rule_and_that_nothing_is_dropped(
     tell: Callable[..., Run],
 ) -> None:
-    text = markdown(page_of(tell(long_trials=False)))
+    text = markdown(page_of(Observations(tell(long_trials=False))))
     assert "gave more than 2 % of the CPUs' time to others" in text
     assert "was more than 10 % off" in text
     assert "no block is dropped, whole or in part" in text
@@ -204,7 +207,7 @@ def test_confounders_are_told_beside_the_verdict(tell: Callable[..., Run]) -> No
         replace(event, cell=newer.id) if getattr(event, "cell", "") == other.id else event
         for event in run.events
     ]
-    (told,) = page_of(Run(manifest=manifest, events=events)).verdicts
+    (told,) = page_of(Observations(Run(manifest=manifest, events=events))).verdicts
     assert told.lines[0].sentence.endswith(
         "faster than PyTorch 2.15.0. PyTorch 2.15.0 against PyTorch 2.14.1: the builds differ: "
         "torch +cu130 against +cpu."
@@ -213,7 +216,7 @@ def test_confounders_are_told_beside_the_verdict(tell: Callable[..., Run]) -> No
 
 
 def test_two_recipes_have_two_of_everything(tell: Callable[..., Run], recipes: Any) -> None:
-    page = page_of(tell(recipes=tuple(recipes.values()), blocks=5, looks=(5,)))
+    page = page_of(Observations(tell(recipes=tuple(recipes.values()), blocks=5, looks=(5,))))
     assert [group.title for group in page.verdicts] == [
         "lenet-sgd on the CPU",
         "lenet-adam on the CPU",
@@ -232,11 +235,11 @@ def test_settings_without_effect_are_told_once_with_what_was_seen(tell: Callable
         else event
         for event in run.events
     ]
-    page = page_of(replace(run, events=events))
+    page = page_of(Observations(replace(run, events=events)))
     (text,) = [each.text for each in page.banners if each.title == "Settings without effect"]
     assert text.endswith("(it is as it was).")
     assert "OTHER" not in text
-    assert "Settings without effect" not in titles(page_of(run))
+    assert "Settings without effect" not in titles(page_of(Observations(run)))
 
 
 def test_others_that_used_the_cpus_are_told(tell: Callable[..., Run]) -> None:
@@ -250,8 +253,8 @@ def test_others_that_used_the_cpus_are_told(tell: Callable[..., Run]) -> None:
         ]
         return replace(run, events=events)
 
-    page = page_of(busy(0.3))
+    page = page_of(Observations(busy(0.3)))
     (text,) = [each.text for each in page.banners if each.title == "Others used the CPUs"]
     assert "took up to 0.6 CPUs" in text
     assert "Not ranked: others took so much CPU time" in markdown(page)
-    assert "Others used the CPUs" not in titles(page_of(busy(0.01)))
+    assert "Others used the CPUs" not in titles(page_of(Observations(busy(0.01))))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.analysis.trials import Block as MeasuredBlock
-from harness.analysis.trials import Trial, finished_blocks
+from harness.analysis.trials import Trial
 from harness.report.figures import Bar, Bars, Stack
 from harness.report.formats import NOTHING, count, mebibytes, number, percent, seconds
 from harness.report.page import (
@@ -44,7 +44,7 @@ def costs_section(story: Story) -> Section | None:
     if not story.is_timed and not story.run.manifest.plan.long_trials:
         return None
     blocks: list[Block] = []
-    finished = [finished_blocks(story.run, long=long) for long in (False, True)]
+    finished = [story.run.short_blocks, story.run.long_blocks]
     for group in story.cast.groups:
         blocks += [*story.heading(group), *_cost_blocks(story, group, finished)]
     return Section(

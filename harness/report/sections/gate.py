@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from harness.analysis.gate import GatedCell, gate
+from harness.analysis.observations import Observations
 from harness.report.formats import percent
 from harness.report.gate import conclusion, gate_header, gate_rows, sentences
 from harness.report.outcomes import ACCURACIES, PARITIES, SPEEDS
 from harness.report.page import Banner, Block, Column, Datum, Items, Section, Table, Tone
 from harness.report.sections.story import Story
-from harness.spec.events import Run
 
 BANNER_TONES: dict[int, Tone] = {0: "good", 1: "bad", 2: "doubt", 3: "bad", 4: "doubt"}
 TONES: dict[str, Tone] = {
@@ -22,7 +22,7 @@ TONES: dict[str, Tone] = {
 }
 
 
-def gate_banner(run: Run) -> tuple[Banner, ...]:
+def gate_banner(run: Observations) -> tuple[Banner, ...]:
     """The gate's conclusion; nothing for a run that is none."""
     if run.manifest.gate is None:
         return ()

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from harness.analysis.flags import THROTTLING
 from harness.analysis.gpus import LEAST_ENERGY_SECONDS, GpuUse, Range, gpu_uses
-from harness.analysis.trials import finished_blocks
 from harness.report.formats import (
     NOTHING,
     count,
@@ -44,7 +43,8 @@ def gpu_section(story: Story) -> Section | None:
 
 
 def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
-    short, long = (gpu_uses(group, finished_blocks(story.run, long=each)) for each in (False, True))
+    blocks = story.run.short_blocks, story.run.long_blocks
+    short, long = (gpu_uses(group, each) for each in blocks)
     uses = short or long
     if not uses:
         yield Paragraph(text="No trial was finished.", tone="quiet")
@@ -175,11 +175,11 @@ def _energy_table(story: Story, uses: Sequence[GpuUse]) -> Table:
             rows.append((_contender(story, use), Datum(NOTHING), Datum(why, "quiet"), Datum("")))
             continue
         of = energy.joules_per_1000_examples
-        interval = of.interval(0.95)
+        interval = of.ratio_interval(0.95)
         rows.append(
             (
                 _contender(story, use),
-                Datum(number(of.value), strong=True),
+                Datum(number(of.ratio), strong=True),
                 Datum(
                     f"{wide_bounds(interval)} at {level(interval)}"
                     if interval

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from harness.analysis.reproduction import Reproduction, reproductions
-from harness.analysis.trials import finished_blocks
 from harness.report.formats import (
     NOTHING,
     accuracy,
@@ -232,9 +231,8 @@ def _cell_of(story: Story, group: Group, seat: Seat) -> str | None:
 def _peaks(story: Story) -> dict[str, int]:
     """Cell id → peak memory of its trials."""
     peaks: dict[str, int] = {}
-    for long in (False, True):
-        for block in finished_blocks(story.run, long=long):
-            for trial in block.trials:
-                cell, peak = trial.started.cell, trial.finished.peak_memory_bytes
-                peaks[cell] = max(peaks.get(cell, peak), peak)
+    for block in story.run.blocks:
+        for trial in block.trials:
+            cell, peak = trial.started.cell, trial.finished.peak_memory_bytes
+            peaks[cell] = max(peaks.get(cell, peak), peak)
     return peaks

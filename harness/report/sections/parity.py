@@ -247,7 +247,7 @@ def _formula(story: Story, proof: Parity) -> str:
 
 
 def _remainder(story: Story, group: Group) -> Iterator[Block]:
-    pairs = [each for each in cross_deviations(story.run) if each.group == group.name]
+    pairs = cross_deviations([group], story.run.events)
     if not pairs:
         return
     yield Table(

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.analysis.judgement import Judgement
+from harness.analysis.observations import Observations
 from harness.analysis.protocol import plans_short_blocks
 from harness.report.cast import Cast
 from harness.report.page import Block, Datum, Heading
-from harness.spec.events import Group, Run
+from harness.spec.events import Group
 from harness.spec.micro import Micro
 
 
 class Story(NamedTuple):
     """A run, what was judged of it, and under which names."""
 
-    run: Run
+    run: Observations
     judgement: Judgement
     cast: Cast
     micro: Micro | None = None

@@ -16,7 +16,6 @@ from harness.analysis.flags import (
 )
 from harness.analysis.foreign import FOREIGN_LIMIT
 from harness.analysis.trials import Block as MeasuredBlock
-from harness.analysis.trials import finished_blocks
 from harness.report.figures import Box, Boxes, Cloud, Scatter
 from harness.report.formats import count, number, percent, seconds
 from harness.report.page import (
@@ -53,7 +52,7 @@ def windows_section(story: Story) -> Section | None:
     if not story.is_timed:
         return None
     blocks: list[Block] = []
-    finished = finished_blocks(story.run, long=False)
+    finished = story.run.short_blocks
     total = sum(len(trial.windows) for block in finished for trial in block.trials)
     for group in story.cast.groups:
         own = [each for each in finished if each.group == group.name]

@@ -13,14 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from harness.analysis.judgement import Interval, Rate
-from harness.analysis.spread import LEAST_SD_OF_LOG_RATE
+from harness.analysis.estimate import LEAST_SD_OF_LOG_RATE, Estimate, Floats, mean_of
+from harness.analysis.judgement import Rate
 from harness.analysis.trials import Block
 from harness.spec.events import Group
-
-Floats = NDArray[np.float64]
 
 
 class Contender(NamedTuple):
@@ -58,52 +55,15 @@ class Sample(NamedTuple):
         return not bool(np.isnan(self.wall_seconds[:, self.column(contender)]).all())
 
 
-class Estimate(NamedTuple):
-    """Mean and SD over blocks, on the log scale."""
+def mean_log(logs: Floats) -> Estimate | None:
+    """The mean of log rates, or of log ratios of rates, one a block; NaN is left out.
 
-    blocks: int
-    mean: float
-    sd: float
-    """With ``blocks`` − 1 in the denominator; NaN for one block."""
-
-    @property
-    def value(self) -> float:
-        """The geometric mean."""
-        return math.exp(self.mean)
-
-    @property
-    def error(self) -> float:
-        """Standard error of ``mean``, never 0 (see ``spread``); NaN for one block."""
-        return max(self.sd, LEAST_SD_OF_LOG_RATE) / math.sqrt(self.blocks)
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of a mean of 0 (Student, 1908); NaN for one block."""
-        return 2 * float(special.stdtr(self.blocks - 1, -abs(self.mean) / self.error))
-
-    def interval(self, confidence: float) -> Interval | None:
-        """The t-interval, exponentiated; nothing for one block."""
-        if self.blocks < 2:
-            return None
-        quantile = float(special.stdtrit(self.blocks - 1, (1 + confidence) / 2))
-        half = quantile * self.error
-        return Interval(
-            low=math.exp(self.mean - half),
-            high=math.exp(self.mean + half),
-            confidence=round(confidence, 12),
-        )
+    Nothing where nothing remains.
+    """
+    return mean_of(logs, LEAST_SD_OF_LOG_RATE)
 
 
-def estimate(logs: Floats) -> Estimate | None:
-    """Mean and SD of one value a block, NaN left out; nothing where nothing remains."""
-    present = logs[~np.isnan(logs)]
-    if not present.size:
-        return None
-    sd = float(present.std(ddof=1)) if present.size > 1 else math.nan
-    return Estimate(int(present.size), float(present.mean()), sd)
-
-
-def sample(group: Group, blocks: Sequence[Block]) -> Sample:
+def sample_of(group: Group, blocks: Sequence[Block]) -> Sample:
     """The windows of ``group``'s blocks."""
     own = [block for block in blocks if block.group == group.name]
     trials = [trial for block in own for trial in block.trials]
@@ -135,55 +95,57 @@ def sample(group: Group, blocks: Sequence[Block]) -> Sample:
     return Sample(group.name, tuple(contenders), tuple(block.block for block in own), *values)
 
 
-def log_ratios(of: Sample, contender: Contender, against: Contender) -> Floats:
+def log_ratios(sample: Sample, contender: Contender, against: Contender) -> Floats:
     """(blocks,): the median over rounds of log(rate of ``contender`` ÷ rate of ``against``).
 
     NaN in blocks that have no round with both.
     """
-    rates = np.log(of.examples / of.wall_seconds)
-    return _medians(rates[:, of.column(contender)] - rates[:, of.column(against)])
+    rates = np.log(sample.examples / sample.wall_seconds)
+    return _medians(rates[:, sample.column(contender)] - rates[:, sample.column(against)])
 
 
-def log_rates(of: Sample, contender: Contender) -> Floats:
+def log_rates(sample: Sample, contender: Contender) -> Floats:
     """(blocks,): the log of the median over rounds of examples/s; NaN where there are none."""
-    column = of.column(contender)
-    return np.log(_medians(of.examples[:, column] / of.wall_seconds[:, column]))
+    column = sample.column(contender)
+    return np.log(_medians(sample.examples[:, column] / sample.wall_seconds[:, column]))
 
 
-def rate_by_total_time(of: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
+def rate_by_total_time(sample: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
     """All examples ÷ all seconds of the windows in ``rows``, a mask of (blocks,)."""
-    column = of.column(contender)
-    return _ratio_of_sums(of.examples[rows, column], of.wall_seconds[rows, column])
+    column = sample.column(contender)
+    return _ratio_of_sums(sample.examples[rows, column], sample.wall_seconds[rows, column])
 
 
-def stall_factor(of: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
+def stall_factor(sample: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:
     """Typical rate ÷ rate by total time: 1 where no window is far from the median."""
-    typical = math.exp(float(np.nanmean(log_rates(of, contender)[rows])))
-    return typical / rate_by_total_time(of, contender, rows)
+    typical = math.exp(float(np.nanmean(log_rates(sample, contender)[rows])))
+    return typical / rate_by_total_time(sample, contender, rows)
 
 
-def rates(of: Sample) -> Iterator[Rate]:
+def rates(sample: Sample) -> Iterator[Rate]:
     """One record for each contender that has been measured at all."""
-    for contender in of.contenders:
-        logs = log_rates(of, contender)
-        found = estimate(logs)
+    for contender in sample.contenders:
+        logs = log_rates(sample, contender)
+        found = mean_log(logs)
         if found is None:
             continue
-        column = of.column(contender)
+        column = sample.column(contender)
         yield Rate(
-            group=of.group,
+            group=sample.group,
             cell=contender.cell,
             twin=contender.twin,
-            blocks=found.blocks,
-            examples_per_second=found.value,
-            interval=found.interval(0.95),
+            blocks=found.n,
+            examples_per_second=found.ratio,
+            interval=found.ratio_interval(0.95),
             examples_per_second_by_block=by_block(logs),
             examples_per_second_by_total_time=rate_by_total_time(
-                of, contender, np.ones(len(of.blocks), dtype=bool)
+                sample, contender, np.ones(len(sample.blocks), dtype=bool)
             ),
-            effective_threads=_ratio_of_sums(of.cpu_seconds[:, column], of.wall_seconds[:, column]),
+            effective_threads=_ratio_of_sums(
+                sample.cpu_seconds[:, column], sample.wall_seconds[:, column]
+            ),
             waiting_cpu_share=_ratio_of_sums(
-                of.waiting_cpu_seconds[:, column], of.waiting_seconds[:, column]
+                sample.waiting_cpu_seconds[:, column], sample.waiting_seconds[:, column]
             ),
         )
 
