@@ -136,7 +136,7 @@ def script_of(implementation: Implementation) -> Path | None:
     """The loop that was written by hand for the implementation's framework, if there is one."""
     candidates = (
         Path(implementation.folder) / "handwritten.py",
-        paths.BENCHMARKS / "handwritten" / f"{implementation.name}.py",
+        paths.BENCHMARKS / "handwritten" / f"{implementation.name}_by_hand.py",
     )
     return next((path for path in candidates if path.is_file()), None)
 

@@ -186,9 +186,11 @@ def _shapes(model: Model, command: Prove, *, older: bool) -> dict[str, tuple[int
 
 def _proof_of_script(contender: Contender, plan: ProofPlan, log: Path) -> Proof:
     """The losses of windows of one step, then of one window; with the weights and the order that it
-    was given, they are what forward passes, gradients and updates amount to."""
-    with started_worker(contender, log) as process:
-        ready = process.ask(contender.job, Ready, "import")
+    was given, they are what forward passes, gradients and updates amount to. A loader has an order
+    of its own: it is left out, as for a worker."""
+    job = proof_job(contender)
+    with started_worker(contender._replace(job=job), log) as process:
+        ready = process.ask(job, Ready, "import")
         require_device(contender.cell, ready)
         asked = [Train(lead_in=0, steps=1)] * plan.steps + [
             Train(lead_in=0, steps=plan.window_steps)

@@ -32,7 +32,7 @@ def test_every_framework_of_ours_has_a_script():
     catalogue = with_scripts(read_catalogue())
     for name in catalogue.suites["cpu"].frameworks:
         script = catalogue.implementations[f"{name}~{HANDWRITTEN}"]
-        assert Path(script.script).name == f"{name}.py"
+        assert Path(script.script).name == f"{name}_by_hand.py"
         assert catalogue.implementation(name, HANDWRITTEN) == script
         assert catalogue.implementation(name, "").script == ""
 

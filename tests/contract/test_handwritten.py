@@ -18,14 +18,6 @@ from harness.spec.cells import INPUTS
 from harness.spec.implementations import read_implementation
 
 SCRIPTS = sorted((paths.BENCHMARKS / "handwritten").glob("*.py"))
-SOURCES = [
-    "resident",
-    *(
-        pytest.param(source, marks=pytest.mark.campaign)
-        for source in INPUTS
-        if source != "resident"
-    ),
-]
 LIBRARIES = {
     "pytorch": {"torch", "torchvision", "PIL"},
     "gluon": {"mxnet"},
@@ -33,7 +25,18 @@ LIBRARIES = {
 }
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def framework_of(path: Path) -> str:
+    return path.stem.removesuffix("_by_hand")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=framework_of)
+def test_no_package_is_named_like_a_script(path: Path):
+    """Beside a ``pytorch.py``, torchvision's ``import pytorch.vision`` ran that script again."""
+    assert path.stem == f"{framework_of(path)}_by_hand"
+    assert framework_of(path) in LIBRARIES
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=framework_of)
 def test_a_script_is_short_and_imports_nothing_of_ours(path: Path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 130
@@ -43,15 +46,15 @@ def test_a_script_is_short_and_imports_nothing_of_ours(path: Path):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).split(".")[0])
-    assert imported - sys.stdlib_module_names == LIBRARIES[path.stem] | {"numpy"}
+    assert imported - sys.stdlib_module_names == LIBRARIES[framework_of(path)] | {"numpy"}
 
 
 @pytest.mark.frameworks
 @pytest.mark.slow
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", INPUTS)
+@pytest.mark.parametrize("path", SCRIPTS, ids=framework_of)
 def test_a_script_runs_by_itself(path: Path, source: str, tmp_path: Path):
-    implementation = read_implementation(paths.IMPLS / path.stem)
+    implementation = read_implementation(paths.IMPLS / framework_of(path))
     environment = Environments().sync(implementation, "cpu", loader=source != "resident")
     data = find_dataset("fashion-mnist-20k", None).folder
     how = ("--data", data, "--windows", "2", "--input", source, "--workers", "2")
@@ -75,10 +78,25 @@ def test_a_script_runs_by_itself(path: Path, source: str, tmp_path: Path):
 
 @pytest.mark.frameworks
 @pytest.mark.slow
-@pytest.mark.parametrize("source", SOURCES)
-def test_scripts_are_proven_and_measured_against_adapters(source: str, tmp_path: Path):
-    few = ("--batch", "256", "--blocks", "1", "--rounds", "2", "--input", source)
-    command = ["tax", "--dataset", "fashion-mnist-20k", *few, "--json"]
+@pytest.mark.parametrize(
+    ("source", "frameworks"),
+    [
+        ("resident", list(LIBRARIES)),
+        # An epoch of a loader takes seconds; the others are tried in the campaign.
+        ("loader", ["pytorch"]),
+        *(
+            pytest.param(source, list(LIBRARIES), marks=pytest.mark.campaign)
+            for source in INPUTS
+            if source != "resident"
+        ),
+    ],
+)
+def test_scripts_are_proven_and_measured_against_adapters(
+    source: str, frameworks: list[str], tmp_path: Path
+):
+    few = ("--batch", "256", "--blocks", "1", "--rounds", "1", "--input", source)
+    chosen = [word for each in frameworks for word in ("-f", each)]
+    command = ["tax", "--dataset", "fashion-mnist-20k", *few, *chosen, "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "harness", *command],
         cwd=tmp_path,
@@ -89,7 +107,7 @@ def test_scripts_are_proven_and_measured_against_adapters(source: str, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     taxes = json.loads(done.stdout)["taxes"]
-    assert {tax["framework"] for tax in taxes} == set(LIBRARIES)
+    assert [tax["framework"] for tax in taxes] == frameworks
     for tax in taxes:
         assert (tax["input"], tax["blocks"]) == (source, 1)
         # Also with a loader: both shuffle from the same seed, and see the same batches.

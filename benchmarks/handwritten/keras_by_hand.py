@@ -1,15 +1,15 @@
 """The recipe lenet-sgd as a Keras expert writes it by hand; nothing of the suite is in it.
 
-``python keras.py --data DIR`` times windows, a warm-up first: 20 steps after 2 untimed ones. With
-``--windows 0`` standard input says which: epoch, first example of its order, untimed, timed steps.
-With ``--input loader`` or ``pipeline`` all but the warm-up take the next batches of its own loader.
+``python keras_by_hand.py --data DIR`` times windows, a warm-up first: 20 steps after 2 untimed
+ones. With ``--windows 0`` standard input says which: epoch, first example of its order, untimed,
+timed steps. With ``--input loader`` or ``pipeline`` all but the warm-up take the next batches of
+its own loader.
 """
 
 import argparse
 import sys
 from time import perf_counter, process_time
 
-sys.path.pop(0)  # this folder, whose keras.py is not the package
 import keras
 import numpy as np
 import tensorflow as tf

@@ -1,8 +1,9 @@
 """The recipe lenet-sgd as an MXNet Gluon expert writes it by hand; nothing of the suite is in it.
 
-``python gluon.py --data DIR`` times windows, a warm-up first: 20 steps after 2 untimed ones. With
-``--windows 0`` standard input says which: epoch, first example of its order, untimed, timed steps.
-With ``--input loader`` or ``pipeline`` all but the warm-up take the next batches of its own loader.
+``python gluon_by_hand.py --data DIR`` times windows, a warm-up first: 20 steps after 2 untimed
+ones. With ``--windows 0`` standard input says which: epoch, first example of its order, untimed,
+timed steps. With ``--input loader`` or ``pipeline`` all but the warm-up take the next batches of
+its own loader.
 """
 
 import argparse
