@@ -17,7 +17,17 @@ from typer.exceptions import TyperException
 from harness import __version__
 from harness.commands.data import data_app
 from harness.commands.environments import env_app
-from harness.commands.flags import DataDir, Flags, Frameworks, ImplDirs, Json, Out, takes_flags
+from harness.commands.flags import (
+    DataDir,
+    Flags,
+    Frameworks,
+    ImplDirs,
+    Json,
+    Junit,
+    Out,
+    check_writable,
+    takes_flags,
+)
 from harness.console import Console
 from harness.errors import LevelfieldError, UsageError
 from harness.spec.exports import Format
@@ -73,7 +83,7 @@ def run(
 
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     folder = _measured(console, catalogue, named("suite", suite, catalogue.suites), flags)
-    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
+    raise typer.Exit(show_measured(console, "run", folder, flags.out / "reports", flags.junit))
 
 
 @app.command()
@@ -91,7 +101,7 @@ def verify(
     """Hold each cell against the float64 reference; measure nothing."""
     from harness.commands import suites
     from harness.commands.catalogue import read_catalogue
-    from harness.commands.results import exit_code, show_verification
+    from harness.commands.results import show_verification
 
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.proof_alone(catalogue, every_recipe=every)
@@ -104,10 +114,10 @@ def verify(
                 "seeds are kept nowhere to go on from"
             )
         within = _seeds(flags.seed, seeds)
-        raise typer.Exit(show_seeds(console, catalogue, suite, flags.selection(), within))
+        code = show_seeds(console, catalogue, suite, flags.selection(), within, flags.junit)
+        raise typer.Exit(code)
     folder = _measured(console, catalogue, suite, flags)
-    show_verification(console, folder)
-    raise typer.Exit(exit_code(folder))
+    raise typer.Exit(show_verification(console, folder, flags.junit))
 
 
 @app.command()
@@ -130,7 +140,9 @@ def reproduce(
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.reproduction(catalogue, recipe or (), seeds)
     folder = _measured(console, catalogue, suite, flags)
-    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
+    raise typer.Exit(
+        show_measured(console, "reproduce", folder, flags.out / "reports", flags.junit)
+    )
 
 
 @app.command()
@@ -171,13 +183,18 @@ def compare(
             "name what to compare with"
         )
     if flags.resume is None and not any("@" in each for each in these):
+        if flags.junit is not None:
+            raise UsageError(
+                f"--junit {flags.junit} is given for stored runs, which are not judged anew, "
+                "expected versions to measure: leave it out"
+            )
         runs = flags.out / "results" / "runs"
         show_stored(console, [run_folder(runs, name) for name in these], flags.out / "reports")
         return
     catalogue = read_catalogue(flags.impl_dir or ())
     suite = suites.comparison(catalogue)
     folder = _measured(console, catalogue, suite, replace(flags, framework=these))
-    raise typer.Exit(show_measured(console, folder, flags.out / "reports"))
+    raise typer.Exit(show_measured(console, "compare", folder, flags.out / "reports", flags.junit))
 
 
 @app.command()
@@ -195,9 +212,6 @@ def gate(
     base_framework: Annotated[
         str | None, typer.Option("--base-framework", metavar="F@V", help="Or another version.")
     ] = None,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.")
-    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="What could not be compared ends with exit code 2.")
     ] = False,
@@ -207,12 +221,10 @@ def gate(
     Base and head are measured interleaved, in one job. Exit codes: 0 held, 1 regression, 2 failed
     or not compared, 3 parity lost, 4 too noisy.
     """
-    from harness.commands.gate import check_writable, resume_gate, show_gate, start_gate
+    from harness.commands.gate import resume_gate, show_gate, start_gate
 
     console = Console(json=flags.json)
     runs = flags.out / "results" / "runs"
-    if junit is not None:
-        check_writable(junit)
     if flags.resume is not None:
         folder = resume_gate(console, run_folder(runs, flags.resume), flags.data_dir)
     else:
@@ -225,7 +237,7 @@ def gate(
             base_framework=base_framework,
             strict=strict,
         )
-    raise typer.Exit(show_gate(console, folder, flags.out / "reports", junit))
+    raise typer.Exit(show_gate(console, folder, flags.out / "reports", flags.junit))
 
 
 @app.command()
@@ -254,7 +266,7 @@ def tax(
         folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
     else:
         folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds or ROUNDS)
-    raise typer.Exit(show_tax(console, folder, flags.out / "reports"))
+    raise typer.Exit(show_tax(console, folder, flags.out / "reports", flags.junit))
 
 
 @app.command()
@@ -315,7 +327,8 @@ def micro(
         folder = start_micro(
             console, catalogue, flags.selection(), request, runs, into=into, base=earlier
         )
-    raise typer.Exit(show_micro(console, folder, flags.out / "reports", limits, earlier))
+    reports = flags.out / "reports"
+    raise typer.Exit(show_micro(console, folder, reports, limits, earlier, flags.junit))
 
 
 @app.command()
@@ -407,6 +420,7 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="A regression ends with exit code 1.")
     ] = False,
+    junit: Junit = None,
     out: Out = Path(),
     json: Json = False,
 ) -> None:
@@ -417,9 +431,11 @@ def check(
     """
     from harness.commands.baselines import check_run
 
-    console, results = Console(json=json), out / "results"
-    folder = run_folder(results / "runs", run)
-    raise typer.Exit(check_run(console, folder, baseline, results / "baselines", strict=strict))
+    if junit is not None:
+        check_writable(junit)
+    folder = run_folder(out / "results" / "runs", run)
+    console = Console(json=json)
+    raise typer.Exit(check_run(console, folder, baseline, out, strict=strict, junit_file=junit))
 
 
 @app.command()

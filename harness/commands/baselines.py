@@ -20,10 +20,13 @@ from harness.analysis.observations import Observations
 from harness.analysis.outcomes import exit_code
 from harness.analysis.slowdown import failed_noise_floors
 from harness.analysis.verdicts import judge
+from harness.commands.ci import publish
 from harness.commands.revisions import settings_folder
 from harness.console import Console
 from harness.errors import UsageError
-from harness.report.check import check_header, check_rows, conclusion, warnings
+from harness.report.cases import check_cases
+from harness.report.check import check_header, check_page, check_rows, conclusion, warnings
+from harness.report.files import check_name, write_page
 from harness.spec.baselines import Baseline, BaselineCell
 from harness.spec.events import Manifest, RunFinished
 from harness.spec.gates import read_gate_settings
@@ -50,6 +53,13 @@ class SavedBaseline(msgspec.Struct, frozen=True, kw_only=True):
     cells: tuple[SavedCell, ...]
     runs_to_check: int
     """How many more are missing until ``check`` can judge each of these cells."""
+
+
+class CheckAnswer(CheckJudgement, frozen=True, kw_only=True):
+    """What ``check --json`` says."""
+
+    report: str
+    """Path of the HTML page."""
 
 
 def usual_baseline(baselines: Path, manifest: Manifest) -> Path:
@@ -105,15 +115,29 @@ def save_run(console: Console, folder: Path, file: Path | None, baselines: Path)
 
 
 def check_run(
-    console: Console, folder: Path, file: Path | None, baselines: Path, *, strict: bool
+    console: Console,
+    folder: Path,
+    file: Path | None,
+    out: Path,
+    *,
+    strict: bool,
+    junit_file: Path | None,
 ) -> int:
     """What the run in ``folder`` is worth against the baseline; the exit code.
+
+    Args:
+        console: where the answer stands.
+        folder: the stored run's.
+        file: the baseline; without it, that of the suite and machine.
+        out: holds ``results/`` and ``reports/``.
+        strict: a regression ends with 1.
+        junit_file: gets JUnit XML, where one is named.
 
     Raises:
         UsageError: there is nothing to compare it with.
     """
     run = _whole_run(folder)
-    path = file or usual_baseline(baselines, run.manifest)
+    path = file or usual_baseline(out / "results" / "baselines", run.manifest)
     baseline = read_baseline(path)
     cells = run_cells(run)
     known = {cell.series: cell for cell in baseline.cells}
@@ -138,7 +162,12 @@ def check_run(
     for line in warnings(judgement):
         console.warn(line)
     console.result(conclusion(judgement))
-    console.answer(judgement)
+    page = out / "reports" / check_name(run.manifest.run) / "index.html"
+    console.answer(CheckAnswer(**msgspec.structs.asdict(judgement), report=str(page)))
+    publish(console, "check", check_cases(judgement), junit_file)
+    with console.extra("The report"):
+        write_page(check_page(judgement, run.manifest), out / "reports", page.parent.name)
+        console.result(f"Report: {page}")
     return judgement.exit_code
 
 

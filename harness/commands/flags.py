@@ -30,6 +30,9 @@ ImplDirs = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder that gets results/ and reports/.")]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -90,6 +93,7 @@ class Flags:
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")
     ] = None
+    junit: Junit = None
     out: Out = Path()
     json: Json = False
 
@@ -132,6 +136,26 @@ class Flags:
         )
 
 
+def check_writable(junit_file: Path) -> None:
+    """The file can be written: that must not show only after the measurement.
+
+    Raises:
+        UsageError: it can't.
+    """
+    known = junit_file.exists()
+    try:
+        junit_file.parent.mkdir(parents=True, exist_ok=True)
+        with junit_file.open("ab"):
+            pass
+        if not known:
+            junit_file.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"--junit {junit_file} can't be written ({error.strerror}), expected a file: "
+            "name another"
+        ) from None
+
+
 def takes_flags(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The command's parameter ``flags: Flags`` is an option for each field of ``Flags``.
 
@@ -155,6 +179,8 @@ def takes_flags(*left_out: str) -> Callable[[Callable[..., None]], Callable[...,
         @functools.wraps(command)
         def expanded(**given: Any) -> None:
             flags = Flags(**{name: given.pop(name) for name in options})
+            if flags.junit is not None:
+                check_writable(flags.junit)
             command(flags=flags, **given)
 
         kept = [parameter for name, parameter in own.parameters.items() if name != "flags"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from harness.analysis.gate import GateJudgement, gate
 from harness.analysis.observations import Observations
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.commands.catalogue import Catalogue, read_catalogue
+from harness.commands.ci import publish
 from harness.commands.preparation import command_line
 from harness.commands.results import write_pages
 from harness.commands.revisions import (
@@ -27,14 +27,13 @@ from harness.commands.run import check_study, resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
+from harness.report.cases import gate_cases
 from harness.report.files import report_page
 from harness.report.gate import (
     base_in_words,
     conclusion,
     gate_header,
     gate_rows,
-    github_annotations,
-    junit,
     markdown,
     sentences,
 )
@@ -133,26 +132,6 @@ def start_gate(
     )
 
 
-def check_writable(junit_file: Path) -> None:
-    """The file can be written: that must not show only after the measurement.
-
-    Raises:
-        UsageError: it can't.
-    """
-    known = junit_file.exists()
-    try:
-        junit_file.parent.mkdir(parents=True, exist_ok=True)
-        with junit_file.open("ab"):
-            pass
-        if not known:
-            junit_file.unlink()
-    except OSError as error:
-        raise UsageError(
-            f"--junit {junit_file} can't be written ({error.strerror}), expected a file: "
-            "name another"
-        ) from None
-
-
 def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
     """The gate's run in ``folder`` has come to its end.
 
@@ -196,16 +175,7 @@ def show_gate(console: Console, folder: Path, reports: Path, junit_file: Path | 
             judgement=found,
         )
     )
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in github_annotations(found):
-            console.command(line)
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
-            with console.extra("GITHUB_STEP_SUMMARY"), Path(summary).open("ab") as file:
-                file.write(text.encode())
-    if junit_file is not None:
-        with console.extra("--junit"):
-            junit_file.write_bytes(junit(found))
+    publish(console, "gate", gate_cases(found), junit_file, summary=text)
     with console.extra("The table for a comment"):
         table.parent.mkdir(parents=True, exist_ok=True)
         table.write_text(text, encoding="utf-8")

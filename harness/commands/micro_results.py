@@ -10,10 +10,12 @@ from harness.analysis.micro import Measure, Roofs, StepTime, measures, roofs_of,
 from harness.analysis.micro_check import MicroComparison, compared, earlier_ones
 from harness.analysis.observations import Observations
 from harness.analysis.parity import parity_verdict
+from harness.commands.ci import publish
 from harness.commands.micro_proofs import check_comparable
 from harness.commands.results import write_pages
 from harness.console import Console
 from harness.errors import RecordError, UsageError
+from harness.report.cases import micro_cases
 from harness.report.files import report_page
 from harness.report.micro_words import breach_rows, comparison_rows, micro_rows
 from harness.spec.micro import Micro, MicroFailure, MicroFramework, Start
@@ -64,6 +66,7 @@ def show_micro(
     reports: Path,
     limits: MicroLimits,
     base: Micro | None = None,
+    junit_file: Path | None = None,
 ) -> int:
     """Tables stand in the terminal; the exit code. Then the run's report is written.
 
@@ -80,7 +83,9 @@ def show_micro(
             f"{folder} has no micro-benchmarks, expected some: measure with 'levelfield micro'"
         )
     try:
-        return _show(console, folder, run, micro, reports, limits, base)
+        code, comparison = _show(console, folder, run, micro, reports, limits, base)
+        publish(console, "micro", micro_cases(micro, comparison), junit_file)
+        return code
     finally:
         with console.extra("The report"):
             write_pages(console, run, reports, micro)
@@ -94,7 +99,8 @@ def _show(
     reports: Path,
     limits: MicroLimits,
     base: Micro | None,
-) -> int:
+) -> tuple[int, MicroComparison | None]:
+    """The exit code, and what was compared."""
     for title, header, rows in micro_rows(micro):
         console.table(title, header, rows)
     for failure in micro.manifest.failures:
@@ -124,7 +130,7 @@ def _show(
             failures=micro.manifest.failures,
         )
     )
-    return code
+    return code, comparison
 
 
 def _exit_code(micro: Micro, comparison: MicroComparison | None) -> int:

@@ -16,7 +16,9 @@ from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.studies import exit_code as exit_code_of
 from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
+from harness.commands.ci import publish
 from harness.console import Console
+from harness.report.cases import run_cases
 from harness.report.files import (
     comparison_name,
     point_latest,
@@ -72,13 +74,16 @@ class VerificationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
 
 
-def show_measured(console: Console, folder: Path, reports: Path) -> int:
+def show_measured(
+    console: Console, study: str, folder: Path, reports: Path, junit_file: Path | None
+) -> int:
     """The verdicts of a run that has just ended stand in the terminal; its exit code.
 
     Then its report is written, if that can be.
     """
     run = Observations(read_run(folder))
     console.answer(_shown(console, folder, run, reports))
+    publish(console, study, run_cases(run), junit_file)
     with console.extra("The report"):
         write_pages(console, run, reports, read_micro(folder))
     return exit_code_of(run)
@@ -140,7 +145,7 @@ def show_verdicts(console: Console, run: Observations, judgement: Judgement) -> 
             console.result(f"{badge.label}: {badge.text}")
 
 
-def show_verification(console: Console, folder: Path) -> None:
+def show_verification(console: Console, folder: Path, junit_file: Path | None) -> int:
     """The parity table: for each cell its largest deviations from the oracle."""
     run = Observations(read_run(folder))
     results = run.held
@@ -169,6 +174,8 @@ def show_verification(console: Console, folder: Path) -> None:
             failures=failures,
         )
     )
+    publish(console, "verify", run_cases(run), junit_file)
+    return exit_code_of(run)
 
 
 def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
@@ -203,8 +210,3 @@ def _deviations(result: ParityResult, *, proved: bool) -> str:
     worst = (result.worst_at_step_1, result.worst_at_steps_2_to_10)
     shown = ["none" if one is None or one.value is None else f"{one.value:.1e}" for one in worst]
     return " ".join([*shown, *([] if proved else ["FAILED"])])
-
-
-def exit_code(folder: Path) -> int:
-    """That of the run in ``folder``."""
-    return exit_code_of(Observations(read_run(folder)))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
 from harness.analysis.seeds import CellOverSeeds, cells_over_seeds
 from harness.commands.catalogue import Catalogue
+from harness.commands.ci import publish
 from harness.commands.preparation import command_line, plan_run, prepare_workers
 from harness.commands.verification import Verification
 from harness.console import Console
 from harness.execution.process import WorkerError
+from harness.report.cases import seeds_cases
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.temporary import temporary_folder
@@ -40,6 +43,7 @@ def show_seeds(
     suite: Suite,
     selection: Selection,
     seeds: Sequence[int],
+    junit_file: Path | None,
 ) -> int:
     """Each cell was held from each of ``seeds``, and how it fared stands on standard output; the
     exit code: 3 if a proof failed, 2 if a worker did, else 0.
@@ -77,6 +81,8 @@ def show_seeds(
             seeds=tuple(seeds), exit_code=code, cells=tuple(results), unproved=tuple(unproved)
         )
     )
+    reasons = {each.cell: f"{each.phase}: {each.reason}" for each in unproved}
+    publish(console, "verify", seeds_cases(tuple(results), reasons), junit_file)
     return code
 
 

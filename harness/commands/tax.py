@@ -13,14 +13,16 @@ from harness.analysis.studies import exit_code
 from harness.analysis.tax import LARGE_BATCH, Tax, taxes
 from harness.commands import suites
 from harness.commands.catalogue import Catalogue, read_catalogue
+from harness.commands.ci import publish
 from harness.commands.preparation import command_line
 from harness.commands.results import write_pages
 from harness.commands.run import resume_run, start_run
 from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.planning import Choice, LeftOut, chosen_implementations
+from harness.report.cases import tax_cases
 from harness.report.files import report_page
-from harness.report.formats import NOTHING, bounds, times
+from harness.report.sections.tax import COLUMNS, tax_rows
 from harness.spec.cells import HANDWRITTEN
 from harness.spec.implementations import Implementation
 from harness.spec.selection import Selection
@@ -31,22 +33,6 @@ RECIPE = "lenet-sgd"
 BATCH_SIZES = (LARGE_BATCH, 32)
 ROUNDS = 24
 """Of a block: what is looked for is about 1 %, and starting its processes takes most of a block."""
-
-
-COLUMNS = (
-    *(
-        "framework",
-        "batch",
-        "input",
-        "ratio",
-        "95 % interval",
-        "by hand twice",
-        "goal",
-        "",
-        "blocks",
-    ),
-    "first windows differ by",
-)
 
 
 class TaxAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,15 +127,15 @@ def script_of(implementation: Implementation) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def show_tax(console: Console, folder: Path, reports: Path) -> int:
+def show_tax(console: Console, folder: Path, reports: Path, junit_file: Path | None) -> int:
     """The ratios stand in the terminal; the exit code. Then the run's report is written."""
     run = Observations(read_run(folder))
     found = taxes(run)
     titles = run.manifest.titles
     console.table(
         "Rate of our adapter ÷ rate of the loop written by hand",
-        COLUMNS,
-        [_row(each, titles.get(each.framework, each.framework)) for each in found],
+        [column.title.lower() for column in COLUMNS],
+        tax_rows(found, titles),
     )
     for each in found:
         if each.first_windows_differ:
@@ -164,24 +150,10 @@ def show_tax(console: Console, folder: Path, reports: Path) -> int:
             taxes=found,
         )
     )
+    publish(console, "tax", tax_cases(run), junit_file)
     with console.extra("The report"):
         write_pages(console, run, reports)
     return code
-
-
-def _row(tax: Tax, title: str) -> tuple[str, ...]:
-    return (
-        title,
-        f"{tax.batch_size}",
-        tax.input + (f", {tax.loader_workers} workers" if tax.input != "resident" else ""),
-        NOTHING if tax.times_handwritten_rate is None else times(tax.times_handwritten_rate),
-        NOTHING if tax.interval is None else bounds(tax.interval),
-        NOTHING if tax.noise_floor is None else bounds(tax.noise_floor),
-        f"≥ {tax.goal:g}",
-        tax.outcome.replace("_", " "),
-        f"{tax.blocks}",
-        NOTHING if tax.first_window_deviation is None else f"{tax.first_window_deviation:.1e}",
-    )
 
 
 def _first_windows(tax: Tax, title: str) -> str:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from harness.analysis.check import CheckedCell, CheckJudgement
-from harness.report.formats import NOTHING, number
+from harness.report.formats import NOTHING, count, moment, number
 from harness.report.outcomes import (
     ACCURACIES,
     CONCLUSIONS,
+    EXIT_TONES,
     PARITIES,
+    PARITY_TONES,
+    SPEED_TONES,
     SPEEDS,
     change_of_time,
     points_gained,
 )
+from harness.report.page import Banner, Column, Datum, Items, Page, Section, Table
+from harness.spec.events import Manifest
 
 
 def check_header() -> tuple[str, ...]:
@@ -31,7 +37,7 @@ def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
             cell.series,
             SPEEDS[cell.speed],
             change_of_time(cell.slowdown),
-            _usual(cell),
+            usual_range(cell),
             number(cell.examples_per_second),
             number(cell.expected_examples_per_second),
             str(cell.earlier_runs),
@@ -42,13 +48,67 @@ def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
     ]
 
 
+def check_page(found: CheckJudgement, manifest: Manifest) -> Page:
+    """The page of a check: its conclusion, its table, and how it was judged."""
+    rows = []
+    for cell, texts in zip(found.cells, check_rows(found), strict=True):
+        tones = {1: SPEED_TONES[cell.speed], 8: PARITY_TONES[cell.parity]}
+        rows.append(
+            tuple(
+                Datum(text, tones.get(place, "plain"), strong=place == 0)
+                for place, text in enumerate(texts)
+            )
+        )
+    table = Table(
+        caption="This run against earlier ones",
+        columns=tuple(Column(title.capitalize()) for title in check_header()),
+        rows=tuple(rows),
+        note="Time of a step: in terms of the control kernel's, against the mean of earlier runs. "
+        "Usual range: where one more run of an unchanged cell lies.",
+    )
+    notes = tuple(warnings(found))
+    machine = manifest.machine
+    return Page(
+        title="Level Field: check",
+        subtitle=found.run,
+        facts=(
+            ("Machine", f"{machine.cpu}, {count(machine.cores, 'core')}"),
+            ("Measured", moment(manifest.created)),
+            ("Baseline", found.baseline),
+        ),
+        banners=(
+            Banner(
+                tone=EXIT_TONES[found.exit_code],
+                title=conclusion(found),
+                text=f"Exit code {found.exit_code}. Not interleaved: nothing of the baseline ran "
+                "beside this run.",
+            ),
+        ),
+        verdicts=(),
+        overview=Section(
+            id="check",
+            title="Check",
+            lead="Has a cell become slower or less accurate than its earlier runs? A machine that "
+            "drifts from day to day can look like a change: 'levelfield gate' measures both sides "
+            "in one job.",
+            blocks=(table, *((Items(items=notes),) if notes else ())),
+        ),
+        sections=(),
+        question="Is this run slower, or less accurate, than earlier runs of the same cells?",
+        again=shlex.join(
+            ("levelfield", "check", found.run, "--baseline", found.baseline)
+            + (("--strict",) if found.strict else ())
+        ),
+    )
+
+
 def warnings(found: CheckJudgement) -> Iterator[str]:
     """What needs more than a word, cell by cell."""
     for cell in found.cells:
         if cell.speed == "slower":
             yield (
                 f"{cell.series} takes {change_of_time(cell.slowdown)} time a step, one more run "
-                f"like the {cell.earlier_runs} earlier ones {_usual(cell)} (not interleaved): "
+                f"like the {cell.earlier_runs} earlier ones {usual_range(cell)} (not interleaved): "
                 "confirm it with 'levelfield gate --base REF'"
             )
         elif cell.detail:
@@ -76,7 +136,8 @@ def conclusion(found: CheckJudgement) -> str:
     return seen if found.exit_code == 0 else f"{said}. {seen}"
 
 
-def _usual(cell: CheckedCell) -> str:
+def usual_range(cell: CheckedCell) -> str:
+    """``-1.0% to +1.2%``: the time of a step of an unchanged cell."""
     if cell.usual_from is None or cell.usual_to is None:
         return NOTHING
     return f"{cell.usual_from:+.1%} to {cell.usual_to:+.1%}"

@@ -52,6 +52,11 @@ def comparison_name(runs: Sequence[Observations]) -> str:
     return f"comparison-of-{len(runs)}-runs-{digest[:8]}"
 
 
+def check_name(run: str) -> str:
+    """The folder of the page of a check of ``run``."""
+    return f"check-of-{folder_name(run)}"
+
+
 def write_page(page: Page, reports: Path, name: str) -> Path:
     """``page`` stands under ``reports/name`` in all its forms, and the list of reports knows it.
 

@@ -1,9 +1,8 @@
-"""What a gate says: as a table, for a pull request, as annotations and as JUnit XML."""
+"""What a gate says: as a table, and for a pull request."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from harness.analysis.gate import GatedCell, GateJudgement
 from harness.report.formats import NOTHING, bounds, count, percent
@@ -17,13 +16,7 @@ from harness.report.outcomes import (
 )
 from harness.spec.events import Manifest
 from harness.spec.gates import GateTerms
-from harness.texts import (
-    annotation,
-    markdown_code,
-    markdown_lines,
-    markdown_text,
-    xml_text,
-)
+from harness.texts import markdown_code, markdown_lines, markdown_text
 
 LONGEST_TABLE, LONGEST_NOTES, LONGEST_TERMS = 25_000, 15_000, 3_000
 """Letters of each part: GitHub takes 65,536 in a comment."""
@@ -43,9 +36,9 @@ def gate_rows(found: GateJudgement, titles: Mapping[str, str]) -> list[tuple[str
             _name(cell, titles),
             _speed_in_words(cell),
             change_of_time(cell.slowdown),
-            _bounds_in_words(cell),
+            bounds_in_words(cell),
             NOTHING if cell.noise_floor is None else bounds(cell.noise_floor),
-            _accuracy_in_words(cell),
+            accuracy_in_words(cell),
             PARITIES[cell.parity],
         )
         for cell in found.cells
@@ -118,75 +111,9 @@ def sentences(found: GateJudgement) -> list[str]:
         if cell.detail and cell.speed not in _SAID_IN_ROW:
             lines.append(f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}")
         if cell.accuracy == "too_noisy":
-            lines.append(f"{cell.series}: accuracy too noisy: {_unseen_loss(cell)}")
+            lines.append(f"{cell.series}: accuracy too noisy: {unseen_loss(cell)}")
         lines += [f"{cell.series}: {each}" for each in cell.confounders]
     return lines
-
-
-def github_annotations(found: GateJudgement) -> Iterator[str]:
-    """Workflow commands for GitHub: an error for each regression, a warning for what is unsure.
-
-    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-    """
-    for cell in found.cells:
-        for kind, what, text in _problems(cell, found.strict):
-            level = "error" if kind == "failure" else "warning"
-            yield annotation(level, f"levelfield: {what}", text)
-    for each in found.left_out:
-        yield annotation("warning", "levelfield: left out", f"{each.what}: {each.reason}")
-
-
-def junit(found: GateJudgement) -> bytes:
-    """A test suite with a case each for speed, accuracy and parity of every cell."""
-    suite = ET.Element("testsuite", name="levelfield gate")
-    totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
-    for cell in found.cells:
-        problems = {
-            what.split()[0]: (kind, text) for kind, what, text in _problems(cell, found.strict)
-        }
-        for name in ("speed", "accuracy", "parity"):
-            case = _testcase(suite, cell.series, name)
-            totals["tests"] += 1
-            if name not in problems:
-                continue
-            kind, text = problems[name]
-            tag = "skipped" if kind == "skipped" else kind
-            totals[{"failure": "failures", "error": "errors", "skipped": "skipped"}[kind]] += 1
-            ET.SubElement(case, tag, message=xml_text(text))
-    for each in found.left_out:
-        case = _testcase(suite, each.what, "left out")
-        tag = "error" if found.strict else "skipped"
-        ET.SubElement(case, tag, message=xml_text(each.reason))
-        totals["tests"] += 1
-        totals["errors" if found.strict else "skipped"] += 1
-    for key, value in totals.items():
-        suite.set(key, str(value))
-    ET.indent(suite)
-    body: bytes = ET.tostring(suite, encoding="utf-8", xml_declaration=True)
-    return body + b"\n"
-
-
-def _problems(cell: GatedCell, strict: bool) -> Iterator[tuple[str, str, str]]:
-    """(JUnit's kind, what, text): ``failure`` fails a gate, ``error`` leaves it unsure."""
-    bounds_in_words = _bounds_in_words(cell)
-    if cell.speed == "slower":
-        text = f"{cell.series}: {change_of_time(cell.slowdown)} time a step, {bounds_in_words}"
-        yield "failure", "speed lost", text
-    elif cell.speed in ("too_noisy", "failed"):
-        yield "error", f"speed {SPEEDS[cell.speed]}", f"{cell.series}: {cell.detail}"
-    elif cell.speed == "not_compared":
-        kind = "error" if strict else "skipped"
-        yield kind, "speed not compared", f"{cell.series}: {cell.detail}"
-    if cell.accuracy == "lower":
-        yield "failure", "accuracy lost", f"{cell.series}: {_accuracy_in_words(cell)}"
-    elif cell.accuracy == "too_noisy":
-        yield "error", "accuracy too noisy", f"{cell.series}: {_unseen_loss(cell)}"
-    elif cell.accuracy == "not_judged":
-        yield "skipped", "accuracy not judged", f"{cell.series}: fewer than 3 seeds with both"
-    if cell.parity == "lost":
-        yield "failure", "parity lost", f"{cell.series}: {cell.detail or 'see the report'}"
-    elif cell.parity == "not_run":
-        yield "error", "parity not run", f"{cell.series}: {cell.detail or 'see the report'}"
 
 
 def _speed_in_words(cell: GatedCell) -> str:
@@ -199,29 +126,28 @@ def _name(cell: GatedCell, titles: Mapping[str, str]) -> str:
     return ", ".join([titles.get(framework, framework), recipe, *rest])
 
 
-def _bounds_in_words(cell: GatedCell) -> str:
+def bounds_in_words(cell: GatedCell) -> str:
+    """``[+1.2%, +3.4%], 10 blocks``: of the slowdown."""
     if cell.slowdown_at_least is None or cell.slowdown_at_most is None:
         return NOTHING
     low, high = cell.slowdown_at_least, cell.slowdown_at_most
     return f"[{low:+.1%}, {high:+.1%}], {count(cell.blocks, 'block')}"
 
 
-def _accuracy_in_words(cell: GatedCell) -> str:
+def accuracy_in_words(cell: GatedCell) -> str:
+    """``lower: -0.62 points, 3 seeds``."""
     word = ACCURACIES[cell.accuracy]
     if cell.accuracy_loss is None or cell.accuracy_loss_at_least is None:
         return word
     return f"{word}: {points_gained(cell.accuracy_loss)}, {count(cell.seeds, 'seed')}"
 
 
-def _unseen_loss(cell: GatedCell) -> str:
+def unseen_loss(cell: GatedCell) -> str:
+    """Why its accuracy is too noisy."""
     return (
         f"a loss of {cell.thresholds.accuracy_blind_to * 100:g} points could have gone "
         f"unseen by {count(cell.seeds, 'seed')}"
     )
-
-
-def _testcase(suite: ET.Element, series: str, name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=xml_text(series), name=name)
 
 
 def _row(cells: Iterable[str]) -> str:

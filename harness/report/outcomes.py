@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.analysis.outcomes import Accuracy, Proof, Speed
 from harness.report.formats import NOTHING
+from harness.report.page import Tone
 
 SPEEDS: dict[Speed, str] = {
     "held": "held",
@@ -20,6 +21,21 @@ ACCURACIES: dict[Accuracy, str] = {
 }
 PARITIES: dict[Proof, str] = {"proved": "proved", "lost": "lost", "not_run": "not run"}
 
+SPEED_TONES: dict[Speed, Tone] = {
+    "held": "good",
+    "slower": "bad",
+    "too_noisy": "doubt",
+    "failed": "bad",
+    "not_compared": "plain",
+}
+ACCURACY_TONES: dict[Accuracy, Tone] = {
+    "held": "good",
+    "lower": "bad",
+    "too_noisy": "doubt",
+    "not_judged": "plain",
+}
+PARITY_TONES: dict[Proof, Tone] = {"proved": "good", "lost": "bad", "not_run": "plain"}
+
 CONCLUSIONS = {
     0: "No regression",
     1: "Regression",
@@ -28,6 +44,7 @@ CONCLUSIONS = {
     4: "Too noisy to judge",
 }
 """Exit code → what it means."""
+EXIT_TONES: dict[int, Tone] = {0: "good", 1: "bad", 2: "doubt", 3: "bad", 4: "doubt"}
 
 
 def change_of_time(slowdown: float | None) -> str:

@@ -31,10 +31,12 @@ from harness.report.sections.parity import parity_section
 from harness.report.sections.reproduction import reproduction_section
 from harness.report.sections.speed import speed_section
 from harness.report.sections.story import Story
+from harness.report.sections.tax import tax_banner, tax_section
 from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Manifest
 from harness.spec.micro import Micro
+from harness.spec.suites import TAX
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     parity_section,
@@ -52,6 +54,12 @@ SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     again_section,
 )
 """In the order of the page; one that has nothing to say is left out."""
+LEADS: tuple[Callable[[Story], Section | None], ...] = (
+    gate_section,
+    tax_section,
+    overview_section,
+)
+"""What stands before the verdicts: the first of them that has something to say."""
 
 
 def page_of(run: Observations, micro: Micro | None = None) -> Page:
@@ -62,9 +70,9 @@ def page_of(run: Observations, micro: Micro | None = None) -> Page:
         title=f"Level Field: {run.manifest.plan.suite}",
         subtitle=run.manifest.run,
         facts=_facts(run, judgement),
-        banners=(*gate_banner(run), *banners(run, judgement, story.cast)),
+        banners=(*gate_banner(run), *tax_banner(run), *banners(run, judgement, story.cast)),
         verdicts=verdict_groups(run, judgement),
-        overview=said_once(gated) if (gated := gate_section(story)) else overview_section(story),
+        overview=next((said_once(found) for lead in LEADS if (found := lead(story))), None),
         sections=tuple(
             said_once(found) for section in SECTIONS if (found := section(story)) is not None
         ),
@@ -85,6 +93,8 @@ def question(manifest: Manifest, micro: Micro | None = None) -> str:
     plan = manifest.plan
     if micro is not None and not (plans_short_blocks(plan) or plan.long_trials):
         return f"Where does the time of a training step go, in {joined(list(titles))}?"
+    if manifest.plan.suite == TAX:
+        return f"What do our adapters of {joined(list(titles))} cost over a loop written by hand?"
     if manifest.gate is not None:
         who = joined(list(titles))
         return f"Has {who} become slower, less accurate or wrong since {manifest.gate.base}?"

@@ -58,7 +58,7 @@ def test_a_mistake_while_drawing_is_a_warning(tmp_path, out, monkeypatch, capsys
 
     monkeypatch.setattr(charts, "draw", draw)
     folder = store(stored_run("parity_failed"), tmp_path)
-    assert show_measured(Console(json=True), folder, out) == 3
+    assert show_measured(Console(json=True), "run", folder, out, None) == 3
     said = capsys.readouterr()
     assert json.loads(said.out)["exit_code"] == 3
     assert "Warning: The report can't be made, a mistake of levelfield's own: ZeroDivis" in said.err

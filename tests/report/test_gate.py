@@ -7,7 +7,9 @@ import pytest
 
 from harness.analysis.gate import GatedCell, GateJudgement, NotCompared, gate
 from harness.analysis.observations import Observations
-from harness.report.gate import gate_rows, github_annotations, junit, markdown
+from harness.report.cases import gate_cases
+from harness.report.ci import github_annotations, junit
+from harness.report.gate import gate_rows, markdown
 from harness.report.view import page_of
 from harness.spec.gates import Thresholds
 from tests.analysis.gates import gated
@@ -58,8 +60,12 @@ def test_accuracy_that_nothing_could_be_seen_of_is_said_everywhere():
     [row] = gate_rows(blind, {})
     assert row[5] == "too noisy: -6.00 points, 3 seeds"
     assert said in markdown(blind, gated().manifest)
-    assert any(said in line for line in github_annotations(blind))
-    [case] = [each for each in ET.fromstring(junit(blind)) if each.find("error") is not None]
+    assert any(said in line for line in github_annotations(gate_cases(blind)))
+    [case] = [
+        each
+        for each in ET.fromstring(junit("gate", gate_cases(blind)))
+        if each.find("error") is not None
+    ]
     assert case.get("name") == "accuracy"
 
 
@@ -68,12 +74,12 @@ def test_what_was_left_out_stands_in_the_table_and_in_junit():
     found = msgspec.structs.replace(judgement(), left_out=left_out)
     table = markdown(found, gated().manifest)
     assert "| gamma | left out: main does not have it | — |" in table
-    assert list(github_annotations(found)) == [
+    assert list(github_annotations(gate_cases(found))) == [
         "::warning title=levelfield%3A left out::gamma: main does not have it"
     ]
-    suite = ET.fromstring(junit(found))
+    suite = ET.fromstring(junit("gate", gate_cases(found)))
     assert (suite.get("tests"), suite.get("skipped")) == ("4", "1")
-    strict = ET.fromstring(junit(msgspec.structs.replace(found, strict=True)))
+    strict = ET.fromstring(junit("gate", gate_cases(msgspec.structs.replace(found, strict=True))))
     assert (strict.get("errors"), strict.get("skipped")) == ("1", "0")
 
 
@@ -81,7 +87,7 @@ def test_the_reason_of_what_was_not_compared_stands_in_its_row():
     lost = judgement(2, speed="not_compared", detail="load: the base has no weights")
     [row] = gate_rows(lost, {})
     assert row[1] == "not compared: load: the base has no weights"
-    suite = ET.fromstring(junit(msgspec.structs.replace(lost, strict=True)))
+    suite = ET.fromstring(junit("gate", gate_cases(msgspec.structs.replace(lost, strict=True))))
     assert (suite.get("errors"), suite.get("skipped")) == ("1", "0")
 
 
@@ -95,15 +101,15 @@ def test_both_commits_are_named():
 
 def test_annotations_are_github_s_commands():
     lost = judgement(1, speed="slower", slowdown=0.3, slowdown_at_least=0.2)
-    [line] = github_annotations(lost)
+    [line] = github_annotations(gate_cases(lost))
     assert line == (
         "::error title=levelfield%3A speed lost::lenet-sgd/alpha/eager/resident/cpu-2t: "
         "+30.0%25 time a step, [+20.0%25, +2.0%25], 20 blocks"
     )
     noisy = judgement(4, speed="too_noisy", detail="one\ntwo")
-    assert next(iter(github_annotations(noisy))).startswith("::warning title=")
-    assert next(iter(github_annotations(noisy))).endswith(": one two")
-    assert list(github_annotations(judgement())) == []
+    assert next(iter(github_annotations(gate_cases(noisy)))).startswith("::warning title=")
+    assert next(iter(github_annotations(gate_cases(noisy)))).endswith(": one two")
+    assert list(github_annotations(gate_cases(judgement()))) == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,7 @@ def test_annotations_are_github_s_commands():
     ],
 )
 def test_junit_counts_what_it_holds(changes, counts):
-    suite = ET.fromstring(junit(judgement(**changes)))
+    suite = ET.fromstring(junit("gate", gate_cases(judgement(**changes))))
     cases = suite.findall("testcase")
     assert [case.get("name") for case in cases] == ["speed", "accuracy", "parity"]
     names = ("failure", "error", "skipped")

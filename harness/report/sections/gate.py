@@ -6,20 +6,9 @@ from harness.analysis.gate import GatedCell, gate
 from harness.analysis.observations import Observations
 from harness.report.formats import percent
 from harness.report.gate import conclusion, gate_header, gate_rows, sentences
-from harness.report.outcomes import ACCURACIES, PARITIES, SPEEDS
+from harness.report.outcomes import ACCURACY_TONES, EXIT_TONES, PARITY_TONES, SPEED_TONES
 from harness.report.page import Banner, Block, Column, Datum, Items, Section, Table, Tone
 from harness.report.sections.story import Story
-
-BANNER_TONES: dict[int, Tone] = {0: "good", 1: "bad", 2: "doubt", 3: "bad", 4: "doubt"}
-TONES: dict[str, Tone] = {
-    "held": "good",
-    "proved": "good",
-    "slower": "bad",
-    "lower": "bad",
-    "lost": "bad",
-    "failed": "bad",
-    "too noisy": "doubt",
-}
 
 
 def gate_banner(run: Observations) -> tuple[Banner, ...]:
@@ -28,7 +17,7 @@ def gate_banner(run: Observations) -> tuple[Banner, ...]:
         return ()
     found = gate(run)
     text = f"Exit code {found.exit_code}. See Gate for each cell, with its bounds."
-    return (Banner(tone=BANNER_TONES[found.exit_code], title=conclusion(found), text=text),)
+    return (Banner(tone=EXIT_TONES[found.exit_code], title=conclusion(found), text=text),)
 
 
 def gate_section(story: Story) -> Section | None:
@@ -66,10 +55,14 @@ def gate_section(story: Story) -> Section | None:
 
 
 def _row(cell: GatedCell | None, texts: tuple[str, ...]) -> tuple[Datum, ...]:
-    words: dict[int, str] = {}
+    tones: dict[int, Tone] = {}
     if cell is not None:
-        words = {1: SPEEDS[cell.speed], 5: ACCURACIES[cell.accuracy], 6: PARITIES[cell.parity]}
+        tones = {
+            1: SPEED_TONES[cell.speed],
+            5: ACCURACY_TONES[cell.accuracy],
+            6: PARITY_TONES[cell.parity],
+        }
     return tuple(
-        Datum(text, TONES.get(words.get(place, ""), "plain"), strong=place == 0)
+        Datum(text, tones.get(place, "plain"), strong=place == 0)
         for place, text in enumerate(texts)
     )
