@@ -35,6 +35,7 @@ from harness.store.runs import run_folder
 
 if TYPE_CHECKING:
     from harness.commands.catalogue import Catalogue
+    from harness.spec.events import Study
     from harness.spec.suites import Suite
 
 INTERRUPTED = 130
@@ -116,7 +117,7 @@ def verify(
         within = _seeds(flags.seed, seeds)
         code = show_seeds(console, catalogue, suite, flags.selection(), within, flags.junit)
         raise typer.Exit(code)
-    folder = _measured(console, catalogue, suite, flags)
+    folder = _measured(console, catalogue, suite, flags, "verify")
     raise typer.Exit(show_verification(console, folder, flags.junit))
 
 
@@ -139,7 +140,7 @@ def reproduce(
     _seeds(flags.seed, seeds)
     console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
     suite = suites.reproduction(catalogue, recipe or (), seeds)
-    folder = _measured(console, catalogue, suite, flags)
+    folder = _measured(console, catalogue, suite, flags, "reproduce")
     raise typer.Exit(
         show_measured(console, "reproduce", folder, flags.out / "reports", flags.junit)
     )
@@ -193,7 +194,8 @@ def compare(
         return
     catalogue = read_catalogue(flags.impl_dir or ())
     suite = suites.comparison(catalogue)
-    folder = _measured(console, catalogue, suite, replace(flags, framework=these))
+    flags = replace(flags, framework=these)
+    folder = _measured(console, catalogue, suite, flags, "compare")
     raise typer.Exit(show_measured(console, "compare", folder, flags.out / "reports", flags.junit))
 
 
@@ -575,7 +577,9 @@ def main() -> int:
     return status
 
 
-def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags) -> Path:
+def _measured(
+    console: Console, catalogue: Catalogue, suite: Suite, flags: Flags, study: Study = "run"
+) -> Path:
     """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s."""
     from harness.commands.preparation import command_line
     from harness.commands.run import resume_run, start_run
@@ -583,7 +587,9 @@ def _measured(console: Console, catalogue: Catalogue, suite: Suite, flags: Flags
     runs = flags.out / "results" / "runs"
     if flags.resume is not None:
         return resume_run(console, catalogue, run_folder(runs, flags.resume), flags.data_dir)
-    return start_run(console, catalogue, suite, flags.selection(), runs, command_line())
+    return start_run(
+        console, catalogue, suite, flags.selection(), runs, command_line(), study=study
+    )
 
 
 def _seeds(first: int, count: int) -> range:

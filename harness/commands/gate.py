@@ -126,6 +126,7 @@ def start_gate(
         selection,
         runs,
         command_line(),
+        study="gate",
         pairs=found.pairs,
         gate=found.terms,
         left_out=found.left_out,

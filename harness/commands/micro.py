@@ -61,12 +61,16 @@ def start_micro(
         _check_same_place(known, choices, selection.device or suite.device)
     session = Session(console, catalogue, selection, request, base)
     if into is None or known is None:
-        folder = start_run(console, catalogue, suite, selection, runs, command_line())
+        folder = start_run(
+            console, catalogue, suite, selection, runs, command_line(), study="micro"
+        )
         session.measure(read_run(folder), folder)
         return folder
     with temporary_folder("micro") as name:
         # Proofs of the modes that are measured here, which the run may not have been made in.
-        proofs = start_run(console, catalogue, suite, selection, Path(name), command_line())
+        proofs = start_run(
+            console, catalogue, suite, selection, Path(name), command_line(), study="micro"
+        )
         check_versions(known, read_manifest(proofs).environments)
         session.measure(read_run(proofs), into)
     return into

@@ -67,7 +67,7 @@ from harness.execution.proof import PROOF_STEPS
 from harness.execution.schedule import LEAD_IN_STEPS, POINTS_PER_EPOCH
 from harness.execution.timeouts import of_job as timeouts_of_job
 from harness.spec.cells import Cell
-from harness.spec.events import Group, Manifest, Plan
+from harness.spec.events import Group, Manifest, Plan, Study
 from harness.spec.gates import GateTerms
 from harness.spec.implementations import Float64, Implementation
 from harness.spec.recipes import oracle_optimizer
@@ -126,14 +126,22 @@ def plan_run(
     selection: Selection,
     command: Sequence[str],
     *,
+    study: Study = "run",
     pairs: Sequence[Choice] | None = None,
     gate: GateTerms | None = None,
 ) -> Planned:
     """Environments and data are there, and everything about the run is decided.
 
-    ``pairs``: what to measure instead of the selection's frameworks, the reference of each pair
-    first; then a cell is compared with its own versions and variants alone. ``gate``: the terms on
-    which the run is judged afterwards.
+    Args:
+        console: says what is being fetched and made.
+        catalogue: all that there is to choose from.
+        suite: what is measured where ``selection`` says nothing else.
+        selection: what was asked for on the command line.
+        command: the command line, for the record.
+        study: what the run will be judged as.
+        pairs: what to measure instead of the selection's frameworks, the reference of each pair
+            first; then a cell is compared with its own versions and variants alone.
+        gate: the terms on which a gate's run is judged afterwards.
 
     Raises:
         LevelfieldError: something that was asked for does not exist or can't be made.
@@ -186,6 +194,7 @@ def plan_run(
         run=f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{suite.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         levelfield=__version__,
+        study=study,
         command=tuple(command),
         git_commit=git_commit(Path(selection.impl_dirs[0]) if selection.impl_dirs else paths.ROOT),
         machine=machine,

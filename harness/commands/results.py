@@ -27,7 +27,7 @@ from harness.report.files import (
     write_report,
 )
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Failure, Skip
+from harness.spec.events import Failure, RunFinished, Skip
 from harness.spec.micro import Micro
 from harness.spec.recipes import Recipe
 from harness.store.micro import read_micro
@@ -82,18 +82,20 @@ def show_measured(
     Then its report is written, if that can be.
     """
     run = Observations(read_run(folder))
-    console.answer(_shown(console, folder, run, reports))
+    code = exit_code_of(run)
+    console.answer(_shown(console, folder, run, reports, code))
     publish(console, study, run_cases(run), junit_file)
     with console.extra("The report"):
         write_pages(console, run, reports, read_micro(folder))
-    return exit_code_of(run)
+    return code
 
 
 def show_stored(console: Console, folders: Sequence[Path], reports: Path) -> None:
     """The verdicts of each run stand in the terminal, and its report is written."""
     runs = [Observations(read_run(folder)) for folder in folders]
     answers = [
-        _shown(console, folder, run, reports) for folder, run in zip(folders, runs, strict=True)
+        _shown(console, folder, run, reports, stored_exit_code(run))
+        for folder, run in zip(folders, runs, strict=True)
     ]
     comparison = reports / comparison_name(runs) / "index.html"
     many = len(runs) > 1
@@ -115,7 +117,9 @@ def write_pages(
     console.result(f"Report: {page}")
 
 
-def _shown(console: Console, folder: Path, run: Observations, reports: Path) -> RunAnswer:
+def _shown(
+    console: Console, folder: Path, run: Observations, reports: Path, code: int
+) -> RunAnswer:
     """The verdicts stand in the terminal; and as an answer."""
     judgement = judge(run)
     show_verdicts(console, run, judgement)
@@ -123,7 +127,7 @@ def _shown(console: Console, folder: Path, run: Observations, reports: Path) -> 
         run=run.manifest.run,
         folder=str(folder),
         report=str(report_page(reports, run.manifest.run)),
-        exit_code=exit_code_of(run),
+        exit_code=code,
         judgement=judgement,
         failures=run.all(Failure),
         skips=run.all(Skip),
@@ -132,6 +136,13 @@ def _shown(console: Console, folder: Path, run: Observations, reports: Path) -> 
         target_times=target_times(run),
         input_costs=input_costs(run),
     )
+
+
+def stored_exit_code(run: Observations) -> int:
+    """What the run's command ended with, which is decided once; of a run without an end, what it
+    would end with."""
+    ends = run.all(RunFinished)
+    return ends[-1].exit_code if ends else exit_code_of(run)
 
 
 def show_verdicts(console: Console, run: Observations, judgement: Judgement) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.observations import Observations
-from harness.analysis.studies import Study, exit_code, study_of
+from harness.analysis.studies import exit_code, judged_as
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
 from harness.commands.catalogue import Catalogue
@@ -33,6 +33,7 @@ from harness.spec.events import (
     Run,
     RunFinished,
     Skip,
+    Study,
     TrialStarted,
 )
 from harness.spec.gates import GateTerms
@@ -52,19 +53,22 @@ def start_run(
     runs: Path,
     command: tuple[str, ...],
     *,
+    study: Study = "run",
     pairs: Sequence[Choice] | None = None,
     gate: GateTerms | None = None,
     left_out: Sequence[LeftOut] = (),
 ) -> Path:
     """A new run has come to its end; its folder.
 
-    ``pairs`` and ``gate``: see ``plan_run``. ``left_out``: recorded beside what planning leaves
-    out.
+    ``study``, ``pairs`` and ``gate``: see ``plan_run``. ``left_out``: recorded beside what planning
+    leaves out.
 
     Raises:
         LevelfieldError: it could not begin.
     """
-    planned = plan_run(console, catalogue, suite, selection, command, pairs=pairs, gate=gate)
+    planned = plan_run(
+        console, catalogue, suite, selection, command, study=study, pairs=pairs, gate=gate
+    )
     manifest = planned.manifest
     folder = runs / manifest.run
     for number in itertools.count(2):
@@ -111,12 +115,11 @@ def check_study(manifest: Manifest, expected: Study) -> None:
     Raises:
         UsageError: it is another; that names the command that goes on with it.
     """
-    study = study_of(manifest)
+    study = judged_as(manifest.study)
     if study != expected:
-        command = manifest.command[1] if study == "run" and len(manifest.command) > 1 else study
         raise UsageError(
             f"{manifest.run} is a {study}, expected a {expected}: "
-            f"go on with it by 'levelfield {command} --resume {manifest.run}'"
+            f"go on with it by 'levelfield {manifest.study} --resume {manifest.run}'"
         )
 
 

@@ -86,6 +86,7 @@ def start_tax(
         selection,
         runs,
         command_line(),
+        study="tax",
         pairs=pairs,
         left_out=left_out,
     )

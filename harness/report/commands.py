@@ -22,10 +22,9 @@ OVERRIDES = ("dataset", "epochs")
 
 def resume_command(manifest: Manifest) -> list[str]:
     """What goes on with the run: the command that made it, by its name."""
-    name = manifest.command[1:2] or ("run",)
     return [
         "levelfield",
-        *name,
+        manifest.study,
         "--resume",
         manifest.run,
         *_kept(manifest.command, (*SOURCES, "--out")),
@@ -38,7 +37,7 @@ def cell_command(cell: Cell, manifest: Manifest) -> list[str] | None:
     Nothing where no command does: for a revision of an implementation that only a comparison
     with another one checks out, and in runs of such comparisons.
     """
-    verb = manifest.command[1] if len(manifest.command) > 1 else "run"
+    verb = manifest.study
     framework = _framework(cell, manifest)
     if framework is None or verb not in NOT_TAKEN:
         return None

@@ -36,7 +36,6 @@ from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
 from harness.spec.events import Manifest
 from harness.spec.micro import Micro
-from harness.spec.suites import TAX
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
     parity_section,
@@ -93,7 +92,7 @@ def question(manifest: Manifest, micro: Micro | None = None) -> str:
     plan = manifest.plan
     if micro is not None and not (plans_short_blocks(plan) or plan.long_trials):
         return f"Where does the time of a training step go, in {joined(list(titles))}?"
-    if manifest.plan.suite == TAX:
+    if manifest.study == "tax":
         return f"What do our adapters of {joined(list(titles))} cost over a loop written by hand?"
     if manifest.gate is not None:
         who = joined(list(titles))

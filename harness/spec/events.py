@@ -29,7 +29,7 @@ from harness.spec.cells import Cell
 from harness.spec.gates import GateTerms
 from harness.spec.machine import Environment, Machine
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -482,6 +482,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """After which a silent worker is taken for hung, where the user has said so."""
 
 
+Study = Literal["run", "verify", "reproduce", "compare", "gate", "tax", "micro"]
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``: all that is known before the first measurement."""
 
@@ -490,6 +493,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     """ISO 8601, UTC."""
     levelfield: str
+    study: Study = "run"
+    """The command that makes such a run, which says how it is judged."""
     command: tuple[str, ...]
     """The command line that makes such a run, from ``levelfield`` on."""
     git_commit: str | None

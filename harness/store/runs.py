@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from harness.errors import RecordError, UsageError
 from harness.files import UnreadableFile, content_of, decoded, decoding, whole_folder, write_whole
-from harness.spec.events import FORMAT_VERSION, AnyEvent, Header, Manifest, Run
+from harness.spec.events import FORMAT_VERSION, AnyEvent, Header, Manifest, Run, Study
+from harness.spec.suites import TAX
 from harness.store.references import Ledger, contradiction_of
 
 MANIFEST = "run.json"
@@ -280,7 +281,7 @@ def _content_of(path: Path) -> bytes:
 def _manifest_in(content: bytes, path: Path) -> Manifest:
     try:
         check_version(decoded(content, _Version).format_version, path)
-        manifest = decoded(content, Manifest)
+        manifest = _up_to_date(decoded(content, Manifest))
         problem = contradiction_of(manifest)
     except UnreadableFile as error:
         problem = str(error)
@@ -289,15 +290,29 @@ def _manifest_in(content: bytes, path: Path) -> Manifest:
     return manifest
 
 
+def _up_to_date(manifest: Manifest) -> Manifest:
+    """``manifest`` in today's format: version 1 did not name its study."""
+    if manifest.format_version == FORMAT_VERSION:
+        return manifest
+    study: Study = "run"
+    if manifest.gate is not None:
+        study = "gate"
+    elif manifest.plan.suite == TAX:
+        study = "tax"
+    elif manifest.command[1:] and manifest.command[1] in get_args(Study):
+        study = cast(Study, manifest.command[1])
+    return msgspec.structs.replace(manifest, format_version=FORMAT_VERSION, study=study)
+
+
 def check_version(version: int, path: Path) -> None:
     """``version`` can be read.
 
     Raises:
         RecordError: it can't.
     """
-    if version != FORMAT_VERSION:
+    if not 1 <= version <= FORMAT_VERSION:
         raise RecordError(
-            f"{path} has format version {version}, expected {FORMAT_VERSION}: "
+            f"{path} has format version {version}, expected 1 to {FORMAT_VERSION}: "
             "read it with the levelfield that wrote it"
         )
 

@@ -39,5 +39,5 @@ def gated(
         }
         events += seeds_events(accuracies)
     run = run_of(events, ["alpha", "beta"], looks=(blocks,), **how)  # type: ignore[arg-type]
-    manifest = msgspec.structs.replace(run.manifest, gate=terms)
+    manifest = msgspec.structs.replace(run.manifest, study="gate", gate=terms)
     return Run(manifest=manifest, events=run.events)

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from harness.analysis.observations import Observations
-from harness.analysis.studies import exit_code, study_of
+from harness.analysis.studies import exit_code, judged_as
 from harness.spec.events import Failure, Run, Window
-from harness.spec.suites import TAX
 
 from .gates import gated
 from .runs import Contender, noise, speed_run
@@ -22,8 +21,8 @@ def plain(**how):
 
 def taxed(*how, **more):
     run = tax_run(*how, **more)
-    plan = msgspec.structs.replace(run.manifest.plan, suite=TAX)
-    return Run(manifest=msgspec.structs.replace(run.manifest, plan=plan), events=run.events)
+    manifest = msgspec.structs.replace(run.manifest, study="tax")
+    return Run(manifest=manifest, events=run.events)
 
 
 def failing(run):
@@ -64,4 +63,4 @@ def differing(run):
     ],
 )
 def test_what_a_command_ends_with(study, run, code):
-    assert (study_of(run.manifest), exit_code(Observations(run))) == (study, code)
+    assert (judged_as(run.manifest.study), exit_code(Observations(run))) == (study, code)

@@ -17,7 +17,8 @@ replace = msgspec.structs.replace
 def command_of(run: Run, *command: str, **cell: Any) -> list[str] | None:
     """Of the first cell of ``run``, had ``command`` made it."""
     first = replace(run.manifest.cells[0], **cell)
-    return cell_command(first, replace(run.manifest, command=("levelfield", *command)))
+    manifest = replace(run.manifest, study=command[0], command=("levelfield", *command))
+    return cell_command(first, manifest)
 
 
 @pytest.mark.parametrize("made_by", [("run", "cpu"), ("verify",), ("reproduce", "--seeds", "3")])
@@ -66,7 +67,7 @@ def test_a_revision_has_none_and_another_requirement_is_asked_for(
 def test_a_run_goes_on_with_the_places_it_had(tell: Callable[..., Run]) -> None:
     manifest = tell(blocks=0).manifest
     command = ("levelfield", "verify", "--all", "--impl-dir=mine", "--out", "there")
-    assert resume_command(replace(manifest, command=command)) == [
+    assert resume_command(replace(manifest, study="verify", command=command)) == [
         "levelfield", "verify", "--resume", manifest.run, "--impl-dir=mine", "--out", "there",
     ]  # fmt: skip
     assert resume_command(replace(manifest, command=()))[1] == "run"

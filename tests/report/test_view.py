@@ -170,7 +170,9 @@ def test_the_way_to_go_on_is_the_command_that_made_the_run(tell: Callable[..., R
     run = tell(finished=False)
     command = ("levelfield", "reproduce", "--impl-dir", "mine", "--seeds", "3")
     (banner,) = page_of(
-        Observations(replace(run, manifest=replace(run.manifest, command=command)))
+        Observations(
+            replace(run, manifest=replace(run.manifest, study="reproduce", command=command))
+        )
     ).banners
     name = run.manifest.run
     assert f"levelfield reproduce --resume {name} --impl-dir mine goes on with it." in banner.text

@@ -135,10 +135,37 @@ def test_unknown_fields_are_ignored(tmp_path, manifest):
 def test_an_unknown_version_is_refused_by_name(tmp_path, manifest, name):
     RunWriter.create(tmp_path / "r", manifest).close()
     path = tmp_path / "r" / name
-    path.write_text(path.read_text().replace('"format_version":1', '"format_version":9')
-                    .replace('"format_version": 1', '"format_version": 9'))  # fmt: skip
-    with pytest.raises(RecordError, match="format version 9, expected 1"):
+    path.write_text(path.read_text().replace('"format_version":2', '"format_version":9')
+                    .replace('"format_version": 2', '"format_version": 9'))  # fmt: skip
+    with pytest.raises(RecordError, match="format version 9, expected 1 to 2"):
         read_run(tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    ("command", "suite", "gate", "study"),
+    [
+        (["levelfield", "run", "cpu"], "cpu", None, "run"),
+        (["levelfield", "reproduce"], "reproduce", None, "reproduce"),
+        (["levelfield", "gate"], "gate", {"base": "main"}, "gate"),
+        (["levelfield", "tax"], "tax", None, "tax"),
+        (["python", "mine.py"], "cpu", None, "run"),
+        (["levelfield"], "cpu", None, "run"),
+    ],
+)
+def test_runs_of_version_1_are_read_and_their_study_is_known(
+    tmp_path, manifest, command, suite, gate, study
+):
+    """It named no study: that followed from the gate's terms, the suite, or the command."""
+    RunWriter.create(tmp_path / "r", manifest).close()
+    path = tmp_path / "r" / "run.json"
+    old = json.loads(path.read_text())
+    del old["study"]
+    old |= {"format_version": 1, "command": command, "gate": gate}
+    old["plan"]["suite"] = suite
+    path.write_text(json.dumps(old))
+    events = tmp_path / "r" / "trials.jsonl"
+    events.write_bytes(events.read_bytes().replace(b'"format_version":2', b'"format_version":1'))
+    assert read_run(tmp_path / "r").manifest.study == study
 
 
 def test_a_run_that_is_not_there_is_a_clear_line(tmp_path):

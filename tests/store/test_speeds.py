@@ -49,7 +49,7 @@ def test_a_damaged_line_is_an_error_that_names_the_file(folder):
 
 def test_an_unknown_version_is_refused_by_name(folder):
     path = folder / "trials.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"format_version":1', b'"format_version":9'))
+    path.write_bytes(path.read_bytes().replace(b'"format_version":2', b'"format_version":9'))
     with pytest.raises(RecordError, match="format version 9, expected 1"):
         read_speed_events(folder, CELLS)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness.analysis.observations import Observations
-from harness.analysis.studies import study_of
 from harness.analysis.tax import Tax, taxes
 from harness.report.formats import NOTHING, bounds, times
 from harness.report.page import Banner, Column, Datum, Section, Table, Tone
@@ -51,7 +50,7 @@ def tax_rows(found: tuple[Tax, ...], titles: dict[str, str]) -> list[tuple[str, 
 
 def tax_banner(run: Observations) -> tuple[Banner, ...]:
     """How many adapters keep to their goals; nothing for a run that is no tax."""
-    if study_of(run.manifest) != "tax" or not taxes(run):
+    if run.manifest.study != "tax" or not taxes(run):
         return ()
     words = [tax.outcome for tax in taxes(run)]
     parts = [f"{words.count(word)} {word.replace('_', ' ')}" for word in TONES if word in words]
@@ -67,7 +66,7 @@ def tax_banner(run: Observations) -> tuple[Banner, ...]:
 
 def tax_section(story: Story) -> Section | None:
     """A row for each adapter and batch size; nothing for a run that is no tax."""
-    if study_of(story.run.manifest) != "tax":
+    if story.run.manifest.study != "tax":
         return None
     found = taxes(story.run)
     rows = zip(found, tax_rows(found, story.run.manifest.titles), strict=True)
