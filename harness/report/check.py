@@ -9,6 +9,7 @@ from harness.analysis.check import CheckedCell, CheckJudgement
 from harness.report.formats import NOTHING, count, moment, number
 from harness.report.outcomes import (
     ACCURACIES,
+    ACCURACY_TONES,
     CONCLUSIONS,
     EXIT_TONES,
     PARITIES,
@@ -25,8 +26,8 @@ from harness.spec.events import Manifest
 def check_header() -> tuple[str, ...]:
     """The columns of ``check_rows``."""
     return (
-        "cell", "speed", "time of a step", "usual range", "examples/s", "expected", "earlier runs",
-        "accuracy", "parity",
+        "cell", "speed", "accuracy", "parity", "time of a step", "usual range", "examples/s",
+        "expected", "runs",
     )  # fmt: skip
 
 
@@ -36,13 +37,13 @@ def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
         (
             cell.series,
             SPEEDS[cell.speed],
+            _accuracy(cell),
+            PARITIES[cell.parity],
             change_of_time(cell.slowdown),
             usual_range(cell),
             number(cell.examples_per_second),
             number(cell.expected_examples_per_second),
             str(cell.earlier_runs),
-            _accuracy(cell),
-            PARITIES[cell.parity],
         )
         for cell in found.cells
     ]
@@ -51,8 +52,14 @@ def check_rows(found: CheckJudgement) -> list[tuple[str, ...]]:
 def check_page(found: CheckJudgement, manifest: Manifest) -> Page:
     """The page of a check: its conclusion, its table, and how it was judged."""
     rows = []
-    for cell, texts in zip(found.cells, check_rows(found), strict=True):
-        tones = {1: SPEED_TONES[cell.speed], 8: PARITY_TONES[cell.parity]}
+    for cell, (_, *texts) in zip(found.cells, check_rows(found), strict=True):
+        # Names that may be wrapped: the table has many columns.
+        texts.insert(0, cell.series.replace("/", ", "))
+        tones = {
+            1: SPEED_TONES[cell.speed],
+            2: ACCURACY_TONES[cell.accuracy],
+            3: PARITY_TONES[cell.parity],
+        }
         rows.append(
             tuple(
                 Datum(text, tones.get(place, "plain"), strong=place == 0)
@@ -61,10 +68,13 @@ def check_page(found: CheckJudgement, manifest: Manifest) -> Page:
         )
     table = Table(
         caption="This run against earlier ones",
-        columns=tuple(Column(title.capitalize()) for title in check_header()),
+        columns=tuple(
+            Column(title.capitalize(), number=place > 3)
+            for place, title in enumerate(check_header())
+        ),
         rows=tuple(rows),
         note="Time of a step: in terms of the control kernel's, against the mean of earlier runs. "
-        "Usual range: where one more run of an unchanged cell lies.",
+        "Usual range: where one more run of an unchanged cell lies. Runs: the earlier ones.",
     )
     notes = tuple(warnings(found))
     machine = manifest.machine
@@ -78,7 +88,7 @@ def check_page(found: CheckJudgement, manifest: Manifest) -> Page:
         ),
         banners=(
             Banner(
-                tone=EXIT_TONES[found.exit_code],
+                tone="doubt" if _warns(found) else EXIT_TONES[found.exit_code],
                 title=conclusion(found),
                 text=f"Exit code {found.exit_code}. Not interleaved: nothing of the baseline ran "
                 "beside this run.",
@@ -129,11 +139,18 @@ def warnings(found: CheckJudgement) -> Iterator[str]:
 def conclusion(found: CheckJudgement) -> str:
     """One sentence."""
     said = CONCLUSIONS[found.exit_code]
-    regressed = any(cell.speed == "slower" or cell.accuracy == "lower" for cell in found.cells)
-    if not regressed or found.exit_code in (1, 3):
+    if not _regressed(found) or found.exit_code in (1, 3):
         return said
     seen = "A regression by the look of it, which only --strict makes an error"
     return seen if found.exit_code == 0 else f"{said}. {seen}"
+
+
+def _regressed(found: CheckJudgement) -> bool:
+    return any(cell.speed == "slower" or cell.accuracy == "lower" for cell in found.cells)
+
+
+def _warns(found: CheckJudgement) -> bool:
+    return found.exit_code == 0 and _regressed(found)
 
 
 def usual_range(cell: CheckedCell) -> str:

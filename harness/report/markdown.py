@@ -37,7 +37,7 @@ def markdown(page: Page) -> str:
         "\n".join(f"- {escaped(label)}: {escaped(value)}" for label, value in page.facts),
         *(f"> **{escaped(each.title)}.** {escaped(each.text)}" for each in page.banners),
         *([_section(page.overview)] if page.overview else []),
-        "## Verdicts",
+        *(["## Verdicts"] if page.shows_verdicts else []),
         *(_verdicts(group) for group in page.verdicts),
         *(_section(section) for section in page.sections),
     ]

@@ -201,6 +201,11 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     again: str = ""
     """The command that makes this page anew."""
 
+    @property
+    def shows_verdicts(self) -> bool:
+        """Whether verdicts have a place: where there are none, an overview says all there is."""
+        return bool(self.verdicts) or self.overview is None
+
 
 def said_once(section: Section) -> Section:
     """``section`` without notes that an earlier table of it has already."""

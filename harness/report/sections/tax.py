@@ -10,15 +10,14 @@ from harness.report.sections.story import Story
 
 COLUMNS = (
     Column("Framework"),
-    Column("Batch", number=True),
-    Column("Input"),
+    Column("Batch and input"),
     Column("Ratio", number=True),
     Column("95 % interval", number=True),
     Column("By hand twice", number=True),
     Column("Goal", number=True),
     Column("Outcome"),
     Column("Blocks", number=True),
-    Column("First windows differ by", number=True),
+    Column("First windows", number=True),
 )
 TONES: dict[str, Tone] = {
     "met": "good",
@@ -34,8 +33,8 @@ def tax_rows(found: tuple[Tax, ...], titles: dict[str, str]) -> list[tuple[str, 
     return [
         (
             titles.get(tax.framework, tax.framework),
-            f"{tax.batch_size}",
-            tax.input + (f", {tax.loader_workers} workers" if tax.input != "resident" else ""),
+            f"{tax.batch_size}, {tax.input}"
+            + (f", {tax.loader_workers} workers" if tax.input != "resident" else ""),
             NOTHING if tax.times_handwritten_rate is None else times(tax.times_handwritten_rate),
             NOTHING if tax.interval is None else bounds(tax.interval),
             NOTHING if tax.noise_floor is None else bounds(tax.noise_floor),
@@ -92,8 +91,8 @@ def tax_section(story: Story) -> Section | None:
                     )
                     for tax, texts in rows
                 ),
-                note="By hand twice: the loop against its own second copy. First windows: both "
-                "start from the same weights on the same batches, and their losses have to agree.",
+                note="By hand twice: the loop against its own second copy. First windows: by how "
+                "much their losses differ; both start from the same weights on the same batches.",
             ),
         ),
     )
