@@ -19,15 +19,17 @@ every clock):
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from impls.definition import Model
 
-Weights = Mapping[str, NDArray[Any]]
+if TYPE_CHECKING:  # only in annotations: the command line waits for no NumPy that it does not need
+    import numpy as np
+    from numpy.typing import NDArray
+
+Weights: TypeAlias = "Mapping[str, NDArray[Any]]"
 """Canonical name → array in the canonical layout: parameters and running statistics."""
 
 

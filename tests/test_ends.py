@@ -295,7 +295,7 @@ def test_what_draws_and_computes_is_not_waited_for(tmp_path, arguments):
     )  # fmt: skip
     loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
     assert "harness.cli" in loaded
-    assert not loaded & {"scipy", "matplotlib", "jinja2", "ruptures", "pandas"}
+    assert not loaded & {"numpy", "scipy", "matplotlib", "jinja2", "ruptures", "pandas"}
 
 
 def test_python_m_harness_is_the_same(tmp_path):

@@ -9,9 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.commands.catalogue import Catalogue
-from harness.commands.micro_tools import tools_implementation
 from harness.console import Console
-from harness.environments.collection import Environments
 from harness.errors import LevelfieldError
 from harness.spec.events import BlockFinished, RunFinished
 from harness.store.micro import has_micro, read_micro_manifest
@@ -169,6 +167,10 @@ def list_runs(console: Console, runs: Path) -> None:
 
 def list_environments(console: Console, catalogue: Catalogue) -> None:
     """The console shows every environment with versions, size and place."""
+    # Lists of what is written down wait for nothing that installs and computes.
+    from harness.commands.micro_tools import tools_implementation
+    from harness.environments.collection import Environments
+
     implementations = catalogue.implementations.values()
     tools = tools_implementation(python for one in implementations for python in one.python)
     environments = Environments().listed([*implementations, tools])

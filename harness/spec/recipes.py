@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import numpy as np
 
 from harness.files import table_of
 from harness.spec.bounds import Count, Loss, Positive, Share
@@ -114,4 +114,10 @@ def held_by_float32(optimizer: Optimizer) -> Optimizer:
     in, which would be all that is seen of them.
     """
     constants = {name: getattr(optimizer, name) for name in optimizer.__struct_fields__}
-    return type(optimizer)(**{name: float(np.float32(value)) for name, value in constants.items()})
+    return type(optimizer)(**{name: _in_float32(value) for name, value in constants.items()})
+
+
+def _in_float32(value: float) -> float:
+    """``value``, rounded to float32; without NumPy, for which a page of help would wait."""
+    rounded: float = struct.unpack("f", struct.pack("f", value))[0]
+    return rounded
