@@ -581,7 +581,7 @@ def _measured(
     console: Console, catalogue: Catalogue, suite: Suite, flags: Flags, study: Study = "run"
 ) -> Path:
     """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s."""
-    from harness.commands.preparation import command_line
+    from harness.commands.plan import command_line
     from harness.commands.run import resume_run, start_run
 
     runs = flags.out / "results" / "runs"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import paths
-from harness.commands.preparation import without_home
+from harness.commands.plan import without_home
 from harness.errors import WorkplaceError
 
 

@@ -21,7 +21,7 @@ def env_sync(
 ) -> None:
     """Make the environments that are not there yet."""
     from harness.commands.catalogue import read_catalogue
-    from harness.commands.preparation import sync_environments
+    from harness.commands.resources import sync_environments
     from harness.execution.planning import Choice, named
     from harness.spec.selection import FrameworkChoice
 

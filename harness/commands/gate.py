@@ -14,7 +14,7 @@ from harness.analysis.observations import Observations
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.ci import publish
-from harness.commands.preparation import command_line
+from harness.commands.plan import command_line
 from harness.commands.results import write_pages
 from harness.commands.revisions import (
     commit_of,

@@ -12,7 +12,7 @@ from harness.analysis.micro_check import differing
 from harness.commands import suites
 from harness.commands.catalogue import Catalogue
 from harness.commands.micro_session import Request, Session
-from harness.commands.preparation import command_line
+from harness.commands.plan import command_line
 from harness.commands.run import start_run
 from harness.console import Console
 from harness.environments.collection import Environments

@@ -16,7 +16,8 @@ from harness.commands.inputs import DatasetProgress, same_datasets
 from harness.commands.micro_proofs import check_comparable, merged, proved_modes, unproved
 from harness.commands.micro_tools import SUITES, tools_folder
 from harness.commands.model_lines import model_lines
-from harness.commands.preparation import command_line, sync_environments
+from harness.commands.plan import command_line
+from harness.commands.resources import sync_environments
 from harness.console import Console
 from harness.datasets.resized import resized_dataset
 from harness.environments.records import SyncedEnvironment

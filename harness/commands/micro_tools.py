@@ -42,7 +42,7 @@ def tools_folder(console: Console, environment: SyncedEnvironment) -> Path:
         LevelfieldError: it could not be made.
     """
     # Statistics come with it, for which a list of environments need not wait.
-    from harness.commands.preparation import sync_environments
+    from harness.commands.resources import sync_environments
 
     python = ".".join(environment.record.python.split(".")[:2])
     [made] = sync_environments(console, [Choice(tools_implementation([python]), None)], "cpu")

@@ -16,8 +16,10 @@ from harness.analysis.studies import exit_code, judged_as
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue
 from harness.commands.catalogue import Catalogue
-from harness.commands.preparation import INPUTS, Prepared, plan_run, prepare_workers
+from harness.commands.plan import plan_run
+from harness.commands.preparation import INPUTS, Prepared, prepare_workers
 from harness.commands.progress import RunProgress
+from harness.commands.resources import resources_of
 from harness.commands.verification import Verification
 from harness.console import Console
 from harness.errors import UsageError
@@ -77,7 +79,7 @@ def start_run(
         folder = runs / f"{manifest.run}-{number}"
     manifest = msgspec.structs.replace(manifest, run=folder.name)
     with RunWriter.create(folder, manifest) as writer:
-        prepared = prepare_workers(console, catalogue, manifest, folder, selection.data_dir)
+        prepared = prepare_workers(console, catalogue, manifest, folder, planned.resources)
         session = RunSession(console, manifest, prepared, writer, ())
         for what, reason in (*left_out, *planned.left_out):
             session.record(Skip(at=time.time(), what=what, reason=reason))
@@ -103,7 +105,8 @@ def resume_run(
     if any(isinstance(event, RunFinished) for event in read_run(folder).events):
         return folder
     with RunWriter(folder) as writer:
-        prepared = prepare_workers(console, catalogue, manifest, folder, data_dir)
+        resources = resources_of(console, catalogue, manifest, data_dir)
+        prepared = prepare_workers(console, catalogue, manifest, folder, resources)
         session = RunSession(console, manifest, prepared, writer, read_run(folder).events)
         session.complete()
     return folder

@@ -10,7 +10,8 @@ import msgspec
 from harness.analysis.seeds import CellOverSeeds, cells_over_seeds
 from harness.commands.catalogue import Catalogue
 from harness.commands.ci import publish
-from harness.commands.preparation import command_line, plan_run, prepare_workers
+from harness.commands.plan import command_line, plan_run
+from harness.commands.preparation import prepare_workers
 from harness.commands.verification import Verification
 from harness.console import Console
 from harness.execution.process import WorkerError
@@ -58,7 +59,7 @@ def show_seeds(
     unproved = []
     with temporary_folder("seeds") as folder:
         manifest = planned.manifest
-        prepared = prepare_workers(console, catalogue, manifest, folder, selection.data_dir)
+        prepared = prepare_workers(console, catalogue, manifest, folder, planned.resources)
         logs, ends = folder / "logs", folder / "ends"
         logs.mkdir()
         verification = Verification(manifest, prepared, logs, ends, lambda event: None)

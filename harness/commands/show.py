@@ -12,7 +12,7 @@ import numpy as np
 from harness.commands.inputs import DatasetProgress
 from harness.commands.layers import ShownLayer, aligned_rows, parameter_differences
 from harness.commands.listings import ListedLayer, ListedModel, listed_model, shape_text
-from harness.commands.preparation import sync_environments
+from harness.commands.resources import sync_environments
 from harness.console import Console
 from harness.datasets.order import batch_order
 from harness.datasets.search import find_dataset

@@ -14,7 +14,7 @@ from harness.analysis.tax import LARGE_BATCH, Tax, taxes
 from harness.commands import suites
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.ci import publish
-from harness.commands.preparation import command_line
+from harness.commands.plan import command_line
 from harness.commands.results import write_pages
 from harness.commands.run import resume_run, start_run
 from harness.console import Console

@@ -18,7 +18,7 @@ from harness.commands.gpu_preflight import (
     check_device_free,
     fit_for_device,
 )
-from harness.commands.preparation import plan_run
+from harness.commands.plan import plan_run
 from harness.console import Console
 from harness.environments import gpus
 from harness.environments.records import SyncedEnvironment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.commands import preparation
+from harness.commands import resources
 from harness.environments.machine import inspect_machine
 from harness.errors import UsageError
 from harness.spec.machine import Machine
@@ -13,14 +13,14 @@ from tests.analysis.golden import stored_run
 
 HERE = inspect_machine()
 BEGUN = msgspec.structs.replace(
-    stored_run("faster").manifest, machine=HERE, harness=preparation._versions()
+    stored_run("faster").manifest, machine=HERE, harness=resources.harness_versions()
 )
 
 
 def check(**changes: object) -> None:
     """A run whose machine had ``changes`` goes on here."""
     machine = msgspec.structs.replace(HERE, **changes)
-    preparation._check_same_machine(msgspec.structs.replace(BEGUN, machine=machine))
+    resources._check_same_machine(msgspec.structs.replace(BEGUN, machine=machine))
 
 
 def test_here_it_goes_on():
@@ -30,7 +30,7 @@ def test_here_it_goes_on():
 
 def test_records_of_earlier_versions_say_less():
     before = msgspec.structs.replace(HERE, libc="")
-    preparation._check_same_machine(msgspec.structs.replace(BEGUN, machine=before, harness={}))
+    resources._check_same_machine(msgspec.structs.replace(BEGUN, machine=before, harness={}))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_records_of_earlier_versions_say_less():
 )
 def test_elsewhere_it_is_refused_by_the_field(monkeypatch, field, value, said):
     monkeypatch.setattr(
-        preparation, "inspect_machine", lambda: msgspec.structs.replace(HERE, gpu=None)
+        resources, "inspect_machine", lambda: msgspec.structs.replace(HERE, gpu=None)
     )
     with pytest.raises(UsageError, match=said) as caught:
         check(**{"gpu": None, field: value})
@@ -55,9 +55,9 @@ def test_elsewhere_it_is_refused_by_the_field(monkeypatch, field, value, said):
 
 @pytest.mark.parametrize("name", ["python", "numpy"])
 def test_the_harness_itself_is_the_same(name):
-    other = {**preparation._versions(), name: "0.1"}
+    other = {**resources.harness_versions(), name: "0.1"}
     with pytest.raises(UsageError, match=f"{name} of this machine is .*, expected 0.1"):
-        preparation._check_same_machine(msgspec.structs.replace(BEGUN, harness=other))
+        resources._check_same_machine(msgspec.structs.replace(BEGUN, harness=other))
 
 
 def test_every_part_of_the_fingerprint_counts():
