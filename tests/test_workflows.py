@@ -93,17 +93,17 @@ def selections() -> dict[str, str]:
 def test_jobs_side_by_side_leave_no_test_out():
     selected = selections()
     workflow = (paths.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
-    assert {"lint", "unit", "coverage", "frameworks", "browser"} <= set(
+    jobs_of_tests = ("unit", "heavy", "frameworks", "browser")
+    assert {"lint", "coverage", *jobs_of_tests} <= set(
         re.findall(r"run: tox -e ([a-z]+)", workflow)
     )
     assert selected["coverage"] == selected["unit"]
-    markers = ("frameworks", "slow", "browser", "campaign")
+    markers = ("heavy", "frameworks", "slow", "browser", "campaign")
     for these in itertools.product((False, True), repeat=len(markers)):
         given = dict(zip(markers, these, strict=True))
         # pytest's expressions of markers are Python's.
         runs = {name: eval(selected[name], {}, given) for name in selected}
-        beside = [runs["unit"], runs["frameworks"], runs["browser"]]
-        assert sum(beside) == runs["test"], given
+        assert sum(runs[name] for name in jobs_of_tests) == runs["test"], given
 
 
 def test_before_a_commit_the_same_is_held_as_in_ci():

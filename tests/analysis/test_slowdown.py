@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from harness.analysis.slowdown import planned_blocks, slowdown_tests
@@ -16,6 +17,18 @@ def test_how_many_blocks_are_planned():
     assert [planned_blocks(cells) for cells in (1, 2, 6)] == [10, 20, 20]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_are_those_of_textbooks(seed):
+    logs = np.random.RandomState(seed).normal(0.05, 0.05, size=10)
+    [test] = slowdown_tests([logs], [Thresholds()], 0.01)
+    above = stats.ttest_1samp(logs, math.log1p(0.02), alternative="greater")
+    below = stats.ttest_1samp(logs, 0, alternative="less")
+    assert test.p_adjusted == pytest.approx(above.pvalue)
+    assert test.at_least == pytest.approx(math.expm1(above.confidence_interval(0.99).low))
+    assert test.at_most == pytest.approx(math.expm1(below.confidence_interval(0.95).high))
+
+
+@pytest.mark.heavy
 @given(st.lists(st.floats(-0.1, 0.3), min_size=1, max_size=6), st.integers(0, 10_000))
 def test_bounds_agree_with_holm(slowdowns, seed):
     random = np.random.RandomState(seed)
