@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ def record_types(records: Iterable[Any]) -> list[type[msgspec.Struct]]:
     return list(found)
 
 
+@cache
 def field_docstrings(kind: type) -> dict[str, str]:
     """Field → the string literal that follows its declaration, base classes included."""
     found: dict[str, str] = {}
