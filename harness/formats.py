@@ -1,23 +1,19 @@
-"""``docs/formats.md``: the JSON Schema of everything that is stored, sent or answered.
+"""``docs/formats.md`` and ``docs/formats/``: everything that is stored, sent or answered.
 
-Generated from the typed records and their docstrings by ``tox -e formats``; a test keeps the file
-in step.
+The page has a table for each record, the folder a JSON Schema. Both are generated from the typed
+records and their docstrings by ``tox -e formats``; a test keeps them in step.
 """
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 
-from harness.analysis.check import CheckJudgement
 from harness.analysis.history import HistoryPoint
-from harness.commands.baselines import SavedBaseline
+from harness.commands.baselines import CheckAnswer, SavedBaseline
 from harness.commands.doctor import Diagnosis
 from harness.commands.export import ExportAnswer
 from harness.commands.gate import GateAnswer
@@ -34,6 +30,15 @@ from harness.commands.tax import TaxAnswer
 from harness.datasets.records import Dataset, DatasetInfo
 from harness.environments.records import EnvironmentInfo, SyncedEnvironment
 from harness.report.headlines import Headline
+from harness.schemas import (
+    described_schema,
+    field_docstrings,
+    heading,
+    lead,
+    markdown_words,
+    record_table,
+    record_types,
+)
 from harness.spec.baselines import Baseline
 from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
 from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
@@ -47,7 +52,9 @@ from impls.definition import Model
 
 INTRODUCTION = f"""# Formats
 
-Generated from the typed records (`tox -e formats` writes it anew); a test keeps it in step.
+Each record has a table here, and what is stored, sent or answered a JSON Schema in
+[formats/](formats/), which has the bounds of numbers too. Both are generated from the typed records
+(`tox -e formats` writes them anew); a test keeps them in step.
 
 A run is a folder, `results/runs/<run-id>/`: `run.json` says what was planned and on what machine,
 `trials.jsonl` what was seen, one event a line, written as it happens. Both carry a format version,
@@ -101,7 +108,7 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("levelfield power --json", "", (PowerAnswer,)),
     ("levelfield sensitivity --json", "", (SensitivityAnswer,)),
     ("results/baselines/*.json", "What `baseline save` keeps of each run.", (Baseline,)),
-    ("levelfield baseline save --json, check --json", "", (SavedBaseline, CheckJudgement)),
+    ("levelfield baseline save --json, check --json", "", (SavedBaseline, CheckAnswer)),
     ("levelfield history --json", "", (HistoryAnswer,)),
     (
         "levelfield export --format csv, parquet, github, bmf",
@@ -124,6 +131,9 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
 )  # fmt: skip
 
 
+SCHEMA = ".schema.json"
+"""How the name of a record's file ends, in the folder beside the page."""
+
 FRAMES_LEAD = """What `levelfield.read_run` and `levelfield.read_history` give: see
 [notebook.md](notebook.md). Units are suffixes; losses are nats, accuracies fractions. `category`
 are words that repeat themselves, `string` others. The last column says where a value may
@@ -136,10 +146,9 @@ def frames_document() -> str:
     rows: dict[str, type[msgspec.Struct]] = {**FRAMES, "read_history(cell)": HistoryPoint}
     for name, row in rows.items():
         texts = field_docstrings(row)
-        lead = inspect.cleandoc(row.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        parts += [f"### {name}\n", f"{lead}\n", "| column | type | |", "|---|---|---|"]
+        parts += [f"### {name}\n", f"{lead(row)}\n", "| column | type | |", "|---|---|---|"]
         for each in columns(row):
-            text = texts.get(each.name, "").replace("|", "\\|").replace("``", "`")
+            text = markdown_words(texts.get(each.name, ""))
             words = f"{text} May be missing." if each.optional else text
             parts.append(f"| `{each.name}` | {each.dtype} | {words.strip()} |")
         parts[-1] += "\n"
@@ -147,74 +156,54 @@ def frames_document() -> str:
 
 
 def formats_document() -> str:
-    """The whole document, in Markdown."""
+    """The whole page, in Markdown."""
     parts = [INTRODUCTION, frames_document()]
-    for title, lead, records in SECTIONS:
+    whole = [record for _, _, records in SECTIONS for record in records]
+    for title, words, records in SECTIONS:
         parts.append(f"## {title}\n")
-        if lead:
-            parts.append(f"{lead}\n")
-        for record in records:
-            schema = msgspec.json.format(msgspec.json.encode(described_schema(record)), indent=1)
-            heading = record.__name__
-            parts.append(
-                f"<details><summary><code>{heading}</code></summary>\n\n"
-                f"```json\n{schema.decode()}\n```\n\n</details>\n"
-            )
-    return "\n".join(parts)
+        if words:
+            parts.append(f"{words}\n")
+        parts += [_record_document(record, f"formats/{schema_name(record)}") for record in records]
+    parts.append("## Parts of these\n")
+    inside = sorted(set(record_types(whole)) - set(whole), key=lambda kind: kind.__name__)
+    return "\n".join([*parts, *map(_record_document, inside)])
 
 
-def described_schema(record: Any) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of ``record``, each field with its docstring for a description."""
-    (reference,), components = msgspec.json.schema_components(
-        [record], ref_template="#/$defs/{name}"
-    )
-    for kind in _struct_types(msgspec.inspect.type_info(record)):
-        component = components.get(kind.__name__, {})
-        for field, text in field_docstrings(kind).items():
-            if field in component.get("properties", {}):
-                component["properties"][field]["description"] = text
+def _record_document(record: type[msgspec.Struct], schema: str = "") -> str:
+    """A record's heading, what it is, and its table; with a link to its schema, if it has one."""
+    link = f" [JSON Schema]({schema})" if schema else ""
+    return f"### {heading(record)}\n\n{lead(record)}{link}\n\n{record_table(record)}\n"
+
+
+def schema_name(record: type) -> str:
+    """The file that has the record's schema."""
+    return record.__name__ + SCHEMA
+
+
+def schema_files() -> dict[str, str]:
+    """Name → content of each file in the folder beside the page."""
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **reference,
-        "$defs": components,
+        schema_name(record): msgspec.json.format(
+            msgspec.json.encode(described_schema(record)), indent=1
+        ).decode()
+        + "\n"
+        for _, _, records in SECTIONS
+        for record in records
     }
 
 
-def field_docstrings(kind: type) -> dict[str, str]:
-    """Field → the string literal that follows its declaration, base classes included."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if base.__module__.split(".")[0] not in {"harness", "impls"}:
-            continue
-        [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(definition, ast.ClassDef)
-        for line, following in zip(definition.body, definition.body[1:], strict=False):
-            match line, following:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(text))),
-                ):
-                    found[name] = inspect.cleandoc(text).replace("\n", " ")
-    return found
-
-
-def _struct_types(info: Any, seen: set[type] | None = None) -> set[type]:
-    """All record types that ``info`` leads to."""
-    seen = set() if seen is None else seen
-    if isinstance(info, msgspec.inspect.StructType):
-        if info.cls in seen:
-            return seen
-        seen.add(info.cls)
-        for field in info.fields:
-            _struct_types(field.type, seen)
-    for name in ("types", "item_types"):
-        for part in getattr(info, name, ()):
-            _struct_types(part, seen)
-    for name in ("item_type", "key_type", "value_type"):
-        if hasattr(info, name):
-            _struct_types(getattr(info, name), seen)
-    return seen
+def write_formats(page: Path) -> None:
+    """``page`` is today's, and so is the folder of its name beside it, with nothing else in it."""
+    page.write_text(formats_document(), encoding="utf-8")
+    folder = page.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    files = schema_files()
+    for old in folder.glob(f"*{SCHEMA}"):
+        if old.name not in files:
+            old.unlink()
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(formats_document(), encoding="utf-8")
+    write_formats(Path(sys.argv[1]))

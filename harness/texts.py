@@ -67,6 +67,7 @@ def markdown_text(text: str) -> str:
     line = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", line)  # within a word it does nothing
     line = re.sub(r"^([-+#=])(?=[-+#=]*(?:\s|$))", r"\\\1", line)
     line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
+    line = re.sub(r"(?<=\s)(?=#+$)", r"\\", line)  # else they end a heading
     return _parted(line)
 
 

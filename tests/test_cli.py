@@ -12,6 +12,8 @@ import pytest
 
 from harness import __version__, paths
 
+pytestmark = pytest.mark.heavy
+
 
 def levelfield(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -20,6 +20,8 @@ import tomllib
 
 from harness import __version__, paths
 
+pytestmark = pytest.mark.heavy
+
 LEVELFIELD = f"{shlex.quote(sys.executable)} -m levelfield"
 ANSWER = """
 import os, sys

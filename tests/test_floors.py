@@ -18,7 +18,8 @@ HARNESS = sorted((ROOT / "harness").rglob("*.py"))
 IMPLS = sorted((ROOT / "impls").rglob("*.py"))
 FLOORS = [
     "errors", "paths", "texts", "files", "temporary", "spec", "datasets", "environments", "worker",
-    "execution", "store", "analysis", "report", "console", "commands", "formats", "cli", "__main__",
+    "execution", "store", "analysis", "report", "console", "commands", "schemas", "formats", "cli",
+    "__main__",
 ]  # fmt: skip
 PURE = ["analysis"]
 FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]

@@ -76,6 +76,7 @@ def test_only_the_home_folder_itself_is_hidden(text, shown, tmp_path, monkeypatc
     assert without_home(text.format(home=tmp_path)) == shown.format(home=tmp_path)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("home", ["/", "relative", "/proc/none"])
 def test_a_command_without_a_home_says_nothing_of_it(home, tmp_path):
     surroundings = {

@@ -71,6 +71,8 @@ def test_a_terminal_shows_it_and_obeys_nothing(text):
 @example("---")
 @example("1. a")
 @example("+")
+@example("# # ")
+@example("a ##")
 def test_markdown_shows_one_line_and_links_nothing(text):
     source = markdown_text(text)
     assert not LINKS.search(source), source
@@ -177,6 +179,7 @@ def test_lines_are_kept_while_there_is_room():
         ("two\nlines  here", "two lines here"),
         ("*bold* _so_ `code` $x$", "\\*bold\\* \\_so\\_ \\`code\\` \\$x\\$"),
         ("# no heading", "\\# no heading"),
+        ("in C # and C#, C ##", "in C # and C#, C \\##"),
         ("1. no list", "1\\. no list"),
         ("back\\slash", "back\\\\slash"),
         ("keras@3.15.1 --out a", "keras@3.15.1 --out a"),

@@ -13,6 +13,8 @@ import pytest
 
 from harness import __version__, paths
 
+pytestmark = pytest.mark.heavy
+
 OWN_FOLDERS = ("harness", "impls", "benchmarks")
 
 

@@ -1,11 +1,13 @@
-"""The example workflows and the recipes of docs/ci.md.
+"""The workflows and the recipes of docs/ci.md.
 
-What may write runs no code of others, nothing pinned can be moved, and what a script makes of the
-gate's exit codes is what the documents say.
+What may write runs no code of others, nothing pinned can be moved, what a script makes of the
+gate's exit codes is what the documents say, and jobs side by side run every test.
 """
 
 from __future__ import annotations
 
+import configparser
+import itertools
 import os
 import re
 import subprocess
@@ -42,12 +44,13 @@ def test_a_token_that_may_write_meets_no_code_of_a_pull_request(path):
     assert "pull_request_target" not in text
     found = jobs(text)
     assert found
-    assert any("write" in body.partition("steps:")[0] for body in found.values())
     for name, body in found.items():
         head, _, steps = body.partition("steps:")
         assert "permissions:" in head, name
         if "write" in head:
-            assert not re.search(r"checkout|pip |levelfield|cache", steps), name
+            assert not re.search(r"checkout|levelfield|cache|tox", steps), name
+            for line in re.findall(r".*\bpip .*", steps):
+                assert "--require-hashes" in line, name
         else:
             assert "secrets." not in steps, name
             assert "github.token" not in steps, name
@@ -55,6 +58,57 @@ def test_a_token_that_may_write_meets_no_code_of_a_pull_request(path):
         # What a pull request's author chooses reaches a shell by way of a variable only.
         for script in re.findall(r"run: (?:\|\n((?:          .*\n)+)|(.*))", steps):
             assert "${{" not in "".join(script), name
+
+
+def test_few_jobs_may_write_and_each_has_its_own_reason():
+    allowed = {
+        (path.name, name, right)
+        for path in WORKFLOWS
+        for name, body in jobs(path.read_text(encoding="utf-8")).items()
+        for right in re.findall(r"^ +([\w-]+): write$", body.partition("steps:")[0], re.MULTILINE)
+    }
+    assert allowed == {
+        ("regress.yml", "comment", "pull-requests"),
+        ("release.yml", "publish", "id-token"),
+    }
+
+
+def test_what_publishes_listens_to_tags_alone():
+    text = (paths.ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    _, _, triggers = text.partition("\non:\n")
+    assert triggers.partition("\n\n")[0] == '  push:\n    tags: ["v*"]'
+
+
+def selections() -> dict[str, str]:
+    """Environment of tox → by which markers it selects tests."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(paths.ROOT / "tox.ini", encoding="utf-8")
+    found = {
+        name.removeprefix("testenv:"): re.search(r'-m "([^"]+)"', section.get("commands", ""))
+        for name, section in settings.items()
+    }
+    return {name: selected[1] for name, selected in found.items() if selected}
+
+
+def test_jobs_side_by_side_leave_no_test_out():
+    selected = selections()
+    workflow = (paths.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    jobs_of_tests = ("unit", "heavy", "frameworks", "browser")
+    assert {"lint", "coverage", *jobs_of_tests} <= set(
+        re.findall(r"run: tox -e ([a-z]+)", workflow)
+    )
+    assert selected["coverage"] == selected["unit"]
+    markers = ("heavy", "frameworks", "slow", "browser", "campaign")
+    for these in itertools.product((False, True), repeat=len(markers)):
+        given = dict(zip(markers, these, strict=True))
+        # pytest's expressions of markers are Python's.
+        runs = {name: eval(selected[name], {}, given) for name in selected}
+        assert sum(runs[name] for name in jobs_of_tests) == runs["test"], given
+
+
+def test_before_a_commit_the_same_is_held_as_in_ci():
+    settings = (paths.ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert "entry: tox -e lint\n" in settings
 
 
 def scripts() -> dict[str, str]:

@@ -27,6 +27,8 @@ from impls.adapter import Setup, Sgd
 from impls.definition import Dense, Dropout, Flatten, Model, Relu
 from impls.reference.adapter import ReferenceAdapter
 
+pytestmark = pytest.mark.heavy
+
 CHECKS = 300
 """Of each mistake; 99 % of them are to be found."""
 LAYERS = (

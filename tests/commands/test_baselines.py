@@ -19,6 +19,8 @@ from tests.analysis.golden import stored_run
 
 from .stored import slowed, store
 
+pytestmark = pytest.mark.heavy
+
 FASTER = stored_run("faster")
 FILE = "results/baselines/mine.json"
 

@@ -8,6 +8,8 @@ import pytest
 
 from .conftest import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.heavy
+
 
 def test_looking_alone_measures_nothing(levelfield):
     done = levelfield("doctor", "--seconds", "0", "--json")

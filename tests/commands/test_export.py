@@ -15,6 +15,8 @@ from tests.analysis.golden import stored_run
 from .conftest import command, surroundings
 from .stored import store
 
+pytestmark = pytest.mark.heavy
+
 
 def test_a_table_goes_to_standard_output_and_nothing_else_does(levelfield, tmp_path):
     store(stored_run("faster"), tmp_path)

@@ -20,6 +20,8 @@ from harness.spec.selection import FrameworkChoice, Selection
 from .conftest import IMPLEMENTATIONS
 from .test_revisions import committed, git
 
+pytestmark = pytest.mark.heavy
+
 SUBSET = ("--dataset", "fashion-mnist-20k", "--epochs", "1", "--blocks", "5")
 
 

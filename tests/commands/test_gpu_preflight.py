@@ -29,6 +29,8 @@ from harness.spec.selection import FrameworkChoice, Selection
 
 from .conftest import Levelfield
 
+pytestmark = pytest.mark.heavy
+
 NVML = paths.ROOT / "tests" / "environments" / "nvml"
 NO_DRIVER = (
     "levelfield: No GPU found for --device gpu (no NVIDIA driver is installed), expected one"

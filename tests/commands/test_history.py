@@ -22,6 +22,8 @@ from tests.analysis.golden import stored_run
 
 from .stored import slowed, store
 
+pytestmark = pytest.mark.heavy
+
 FASTER = stored_run("faster")
 BETA = "lenet-sgd/beta/eager/resident/cpu-2t"
 BETA_ID = "lenet-sgd/beta-1.0/eager/resident/cpu-2t"

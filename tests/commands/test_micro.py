@@ -28,6 +28,8 @@ from harness.store.runs import read_manifest, read_run
 
 from .conftest import command, surroundings
 
+pytestmark = pytest.mark.heavy
+
 FEW = ("--mode", "eager", "--batch", "8", "--dataset", "fashion-mnist-20k", "--quick")
 SELECTED = "copy or train_step or latency"
 

@@ -17,6 +17,8 @@ from harness.spec.implementations import read_implementation
 
 from .conftest import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.heavy
+
 EXAMPLE = IMPLEMENTATIONS / "plain_numpy"
 WRITTEN = ("impl.toml", "__init__.py", "models.py", "adapter.py")
 """What the example has changed of the starting files."""

@@ -8,6 +8,8 @@ import pytest
 
 from .conftest import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.heavy
+
 OURS = ("--impl-dir", str(IMPLEMENTATIONS), "-f", "saboteur", "--dataset", "fashion-mnist-20k")
 
 

@@ -16,6 +16,8 @@ from harness.store.runs import read_run
 
 from .conftest import IMPLEMENTATIONS
 
+pytestmark = pytest.mark.heavy
+
 SCRIPT = Path(__file__).parent / "handwritten" / "plain_numpy.py"
 
 

@@ -15,6 +15,8 @@ from harness.errors import UsageError, WorkplaceError
 from harness.paths import user_cache
 from harness.spec.implementations import GpuLimits
 
+pytestmark = pytest.mark.heavy
+
 RUNNING = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 

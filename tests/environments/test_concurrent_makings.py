@@ -17,6 +17,8 @@ from harness.environments import interpreters
 from harness.errors import WorkplaceError
 from harness.paths import ROOT
 
+pytestmark = pytest.mark.heavy
+
 _PATIENCE_SECONDS = 120.0
 _SYNC = """
 import sys

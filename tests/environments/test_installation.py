@@ -13,6 +13,8 @@ from harness.environments.installation import (
 from harness.environments.interpreters import Interpreter
 from harness.errors import WorkplaceError
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize(
     ("printed", "told"),

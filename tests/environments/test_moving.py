@@ -13,6 +13,8 @@ from harness.errors import UsageError, WorkplaceError
 from tests.commands.test_revisions import committed, git
 from tests.environments.conftest import write_wheel
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def library(tmp_path) -> Path:

@@ -11,6 +11,8 @@ import pytest
 from harness.environments.pip_settings import deciding, pip_settings, pip_variables
 from harness.errors import WorkplaceError
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def conf(tmp_path, monkeypatch):

@@ -21,6 +21,8 @@ from harness.spec.events import (
 )
 from harness.worker.readings import read_counters
 
+pytestmark = pytest.mark.heavy
+
 PLAN = BlockPlan(number=1, group="g", long=False, seed=0, rounds=3, window_steps=2, epochs=2)
 HASTY = Timeouts(hello=60, ready=120, answer=8, end=60)
 

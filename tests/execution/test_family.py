@@ -15,6 +15,8 @@ import pytest
 
 from harness.execution.family import MARK, Family, adopt_orphans, cpu_clock
 
+pytestmark = pytest.mark.heavy
+
 SPENT_SECONDS = 0.2
 SPEND = f"""
 import os, subprocess, sys, time

@@ -19,6 +19,8 @@ from harness.execution.timeouts import (
 from harness.spec.recipes import read_models, read_recipes
 from harness.worker.wire import Evaluate, Finish, Loader, Train
 
+pytestmark = pytest.mark.heavy
+
 MODELS = read_models(paths.BENCHMARKS / "models.toml")
 RECIPES = read_recipes(paths.BENCHMARKS / "recipes.toml")
 SEEN_SECONDS = 60_000 / 20

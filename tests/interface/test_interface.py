@@ -17,6 +17,8 @@ from tests.analysis.golden import stored_run
 from tests.analysis.runs import both_kinds
 from tests.commands.stored import store
 
+pytestmark = pytest.mark.heavy
+
 plt.switch_backend("agg")
 
 

@@ -13,6 +13,8 @@ pytest.importorskip("nbclient")
 
 from tests.interface.notebook import NOTEBOOK, executed, said  # noqa: E402
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own libraries
 def test_it_says_what_it_said_when_it_was_written(tmp_path):

@@ -13,6 +13,8 @@ from harness import paths
 from harness.environments.interpreters import Interpreter, prove
 from tests.commands.test_revisions import committed, git
 
+pytestmark = pytest.mark.heavy
+
 LOWEST = (3, 11)
 """As ``requires-python`` has it."""
 PURE = ("filelock", "platformdirs")

@@ -12,6 +12,8 @@ from .commands import levelfield
 from .conftest import HEALTHY, VICTIM, Stored, campaign, drawn, remove
 from .mutations import damaged_bytes, damaged_json, damaged_lines, no_file
 
+pytestmark = pytest.mark.heavy
+
 CELL = "lenet-sgd+dataset=fashion-mnist-20k+epochs=1/saboteur"
 FILES = ("run.json", "trials.jsonl", "micro.json", "micro/quick.json")
 CASES = [

@@ -19,6 +19,8 @@ from .commands import levelfield
 from .conftest import cases, drawn, remove
 from .mutations import damaged_bytes, damaged_json, no_file
 
+pytestmark = pytest.mark.heavy
+
 KINDS = ("json", "json", "json", "bytes", "no file")
 TOML_VALUES = (
     "nan", "inf", "-1", "0", "1e308", "9" * 5000, "'x'", "[]", "{}", "[[1]]", "true", "1979-05-27",
