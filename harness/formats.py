@@ -40,10 +40,11 @@ from harness.schemas import (
     record_types,
 )
 from harness.spec.baselines import Baseline
-from harness.spec.events import FORMAT_VERSION, AnyEvent, Manifest
+from harness.spec.events import FORMAT_VERSION, AnyEvent
 from harness.spec.exports import BencherMetric, GithubBenchmark, WindowRow
 from harness.spec.frames import FRAMES, columns
 from harness.spec.implementations import Implementation
+from harness.spec.manifest import Manifest
 from harness.spec.micro import MicroFile, MicroManifest
 from harness.spec.recipes import Recipe
 from harness.spec.suites import Suite

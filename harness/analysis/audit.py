@@ -20,7 +20,8 @@ from harness.analysis.parity import FACTOR, ROUNDINGS, ParityResult, granted_at_
 from harness.analysis.trials import Trial
 from harness.datasets.order import examples_in
 from harness.spec.cells import Cell
-from harness.spec.events import Audit, AuditCheck, CheckName, Window
+from harness.spec.events import Window
+from harness.spec.proof_events import Audit, AuditCheck, CheckName
 
 AUDITED_HITS = 5
 """Hits of a window that may differ beside what rounding does: near ties of two logits."""

@@ -16,8 +16,8 @@ from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.trials import Trial
 from harness.spec.baselines import Baseline, BaselineCell, BaselineValue, TrainedAccuracy
 from harness.spec.cells import Cell
-from harness.spec.events import Group, Manifest
 from harness.spec.machine import Environment
+from harness.spec.manifest import Group, Manifest
 from harness.spec.recipes import Recipe
 
 NAMING = ("recipe", "framework", "mode", "input", "device", "threads", "settings")

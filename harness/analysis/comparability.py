@@ -10,7 +10,7 @@ from harness.analysis.judgement import Reason
 from harness.analysis.parity import ParityResult, differing_hashes
 from harness.analysis.trials import Block, Trial
 from harness.spec.cells import Cell
-from harness.spec.events import Hashes
+from harness.spec.proof_events import Hashes
 
 
 class Obstacle(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.spec.events import DropoutCheck
+from harness.spec.proof_events import DropoutCheck
 
 ERROR_RATE = 1e-4
 """Of all tests of one check together, where the cell's dropout is as the oracle's."""

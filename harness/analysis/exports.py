@@ -9,8 +9,8 @@ from harness.analysis.curves import curves_by_cell
 from harness.analysis.judgement import LeftOut, Rate
 from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
-from harness.spec.events import Manifest
 from harness.spec.exports import BencherMetric, GithubBenchmark
+from harness.spec.manifest import Manifest
 
 
 class Result(NamedTuple):

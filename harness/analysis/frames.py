@@ -18,7 +18,7 @@ from harness.analysis.outcomes import Proof
 from harness.analysis.trials import Trial
 from harness.analysis.verdicts import judge
 from harness.spec.cells import Cell
-from harness.spec.events import Audit, Deviation, GpuReading, Parity, Window
+from harness.spec.events import GpuReading, Window
 from harness.spec.exports import WindowRow
 from harness.spec.frames import (
     CellRow,
@@ -31,6 +31,7 @@ from harness.spec.frames import (
     VerdictRow,
     columns,
 )
+from harness.spec.proof_events import Audit, Deviation, Parity
 
 Row = type[msgspec.Struct]
 HELD: dict[Proof, str] = {"proved": "passed", "lost": "failed", "not_run": "missing"}

@@ -11,7 +11,8 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.flags import is_throttled
 from harness.analysis.samples import Contender, mean_log
 from harness.analysis.trials import Block, Trial
-from harness.spec.events import GpuModel, Group, Window
+from harness.spec.events import GpuModel, Window
+from harness.spec.manifest import Group
 
 LEAST_ENERGY_SECONDS = 1.0
 """Shorter windows say nothing of energy: NVML's counter moves only now and then."""

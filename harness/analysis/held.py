@@ -6,7 +6,7 @@ from harness.analysis.audit import audit_verdict
 from harness.analysis.dropout import dropout_verdict
 from harness.analysis.loaders import loader_verdict
 from harness.analysis.parity import ParityResult, parity_verdict
-from harness.spec.events import Audit, DropoutCheck, LoaderCheck, Parity
+from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity
 
 
 def held_result(event: object) -> ParityResult | None:

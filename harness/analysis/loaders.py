@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.analysis.parity import ParityResult
-from harness.spec.events import LoaderCheck
+from harness.spec.proof_events import LoaderCheck
 
 
 def loader_verdict(check: LoaderCheck) -> ParityResult:

@@ -14,8 +14,9 @@ from harness.analysis.parity import ParityResult
 from harness.analysis.samples import Sample, sample_of
 from harness.analysis.trials import Block, finished_blocks
 from harness.spec.cells import Cell
-from harness.spec.events import AnyEvent, Failure, Manifest, Run
+from harness.spec.events import AnyEvent, Failure
 from harness.spec.machine import Environment
+from harness.spec.manifest import Manifest, Run
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.spec.events import AnyEvent, Deviation, Group, Hashes, Parity
+from harness.spec.events import AnyEvent
+from harness.spec.manifest import Group
+from harness.spec.proof_events import Deviation, Hashes, Parity
 
 FACTOR = 10
 """How many times what rounding does to the oracle a cell is granted: libraries differ in the order

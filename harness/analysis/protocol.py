@@ -38,7 +38,7 @@ from harness.analysis.estimate import Estimate, Floats, holm
 from harness.analysis.judgement import Look, Reason, Status, Word
 from harness.analysis.rules import Settled, TwoSided
 from harness.analysis.samples import Contender, Sample, mean_log
-from harness.spec.events import Plan
+from harness.spec.manifest import Plan
 
 EQUIVALENT_WITHIN = 1.03
 """Ratios from 1 ÷ 1.03 to 1.03 are of no practical interest."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.analysis.estimate import LEAST_SD_OF_LOG_RATE, Estimate, Floats, mean_of
 from harness.analysis.judgement import Rate
 from harness.analysis.trials import Block
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 
 class Contender(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.analysis.parity import parity_verdict, share_of_granted
-from harness.spec.events import Deviation, Parity
+from harness.spec.proof_events import Deviation, Parity
 
 
 class SeedFailure(msgspec.Struct, frozen=True, kw_only=True):

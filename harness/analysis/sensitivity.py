@@ -18,7 +18,7 @@ from harness.analysis.parity import (
     held,
     holds,
 )
-from harness.spec.events import Deviation
+from harness.spec.proof_events import Deviation
 
 
 class Expected(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from harness.analysis.gate import gate
 from harness.analysis.observations import Observations
 from harness.analysis.tax import taxes
-from harness.spec.events import Study
+from harness.spec.manifest import Study
 
 
 def _of_any_run(run: Observations) -> int:

@@ -35,8 +35,8 @@ from harness.analysis.samples import (
     rate_by_total_time,
     rates,
 )
-from harness.spec.events import Group
 from harness.spec.machine import Environment
+from harness.spec.manifest import Group
 
 
 class _Floor(NamedTuple):

@@ -28,8 +28,9 @@ from harness.report.cases import check_cases
 from harness.report.check import check_header, check_page, check_rows, conclusion, warnings
 from harness.report.files import check_name, write_page
 from harness.spec.baselines import Baseline, BaselineCell
-from harness.spec.events import Manifest, RunFinished
+from harness.spec.events import RunFinished
 from harness.spec.gates import read_gate_settings
+from harness.spec.manifest import Manifest
 from harness.store.baselines import read_baseline, write_baseline
 from harness.store.runs import read_run
 

@@ -14,7 +14,8 @@ from harness.analysis.samples import mean_log
 from harness.report.cast import Cast
 from harness.report.formats import count, number, times
 from harness.report.remarks import ratio_in_words
-from harness.spec.events import Group, TrialStarted, Window
+from harness.spec.events import TrialStarted, Window
+from harness.spec.manifest import Group
 
 CONFIDENCE = 0.95
 Key = tuple[str, str, bool]

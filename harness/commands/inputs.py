@@ -27,7 +27,8 @@ from harness.execution.proof import ProofPlan
 from harness.execution.schedule import equal_step_epochs
 from harness.files import whole
 from harness.spec.cells import Cell
-from harness.spec.events import Hashes, Manifest
+from harness.spec.manifest import Manifest
+from harness.spec.proof_events import Hashes
 from harness.spec.recipes import Recipe
 from harness.spec.selection import Selection
 from harness.worker.wire import Job, Loader

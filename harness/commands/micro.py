@@ -19,8 +19,8 @@ from harness.environments.collection import Environments
 from harness.environments.machine import inspect_machine
 from harness.errors import UsageError, WorkplaceError
 from harness.execution.planning import Choice, chosen_implementations
-from harness.spec.events import Manifest
 from harness.spec.machine import Environment
+from harness.spec.manifest import Manifest
 from harness.spec.micro import Micro
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.store.micro import has_micro, micro_path, read_micro_manifest

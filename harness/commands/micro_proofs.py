@@ -9,8 +9,10 @@ import msgspec
 from harness.analysis.micro_check import differing, differing_conditions
 from harness.analysis.parity import parity_verdict
 from harness.errors import UsageError
-from harness.spec.events import Failure, Parity, Run
+from harness.spec.events import Failure
+from harness.spec.manifest import Run
 from harness.spec.micro import Micro, MicroConditions, MicroFailure, MicroManifest
+from harness.spec.proof_events import Parity
 
 
 def proved_modes(proofs: Run) -> dict[str, tuple[str, ...]]:

@@ -27,8 +27,9 @@ from harness.execution.planning import Choice
 from harness.execution.process import WorkerError
 from harness.execution.suites import run_suites
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest, Parity, Run, Skip
+from harness.spec.events import Skip
 from harness.spec.implementations import Implementation
+from harness.spec.manifest import Manifest, Run
 from harness.spec.micro import (
     Micro,
     MicroConditions,
@@ -36,6 +37,7 @@ from harness.spec.micro import (
     MicroFramework,
     MicroManifest,
 )
+from harness.spec.proof_events import Parity
 from harness.spec.selection import Selection
 from harness.store.micro import MicroWriter, has_micro, read_micro_manifest
 from harness.temporary import temporary_folder

@@ -59,8 +59,8 @@ from harness.execution.planning import (
 )
 from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest, Plan, Study
 from harness.spec.gates import GateTerms
+from harness.spec.manifest import Manifest, Plan, Study
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 

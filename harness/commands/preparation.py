@@ -21,8 +21,8 @@ from harness.execution.proof import PROOF_STEPS
 from harness.execution.schedule import POINTS_PER_EPOCH
 from harness.execution.timeouts import of_job as timeouts_of_job
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest, Plan
 from harness.spec.implementations import Float64, Implementation
+from harness.spec.manifest import Manifest, Plan
 from harness.spec.recipes import oracle_optimizer
 from harness.worker.wire import Job
 

@@ -20,20 +20,16 @@ from harness.report.cast import cast_of
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
-    Audit,
     BlockFinished,
-    DropoutCheck,
     Evaluation,
     Failure,
-    Group,
-    LoaderCheck,
-    Manifest,
-    Parity,
     Skip,
     TrialFinished,
     TrialStarted,
     Window,
 )
+from harness.spec.manifest import Group, Manifest
+from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity
 
 
 class RunProgress:

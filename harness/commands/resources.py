@@ -20,7 +20,7 @@ from harness.environments.records import SyncedEnvironment
 from harness.errors import UsageError
 from harness.execution.planning import Choice
 from harness.spec.cells import Cell
-from harness.spec.events import Group, Manifest
+from harness.spec.manifest import Group, Manifest
 
 
 class Resources(NamedTuple):

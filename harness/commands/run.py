@@ -25,20 +25,10 @@ from harness.console import Console
 from harness.errors import UsageError
 from harness.execution.block import Block, BlockPlan, Contender
 from harness.execution.planning import Choice, LeftOut, affordable_blocks
-from harness.spec.events import (
-    AnyEvent,
-    BlockFinished,
-    Failure,
-    Group,
-    Manifest,
-    Parity,
-    Run,
-    RunFinished,
-    Skip,
-    Study,
-    TrialStarted,
-)
+from harness.spec.events import AnyEvent, BlockFinished, Failure, RunFinished, Skip, TrialStarted
 from harness.spec.gates import GateTerms
+from harness.spec.manifest import Group, Manifest, Run, Study
+from harness.spec.proof_events import Parity
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
 from harness.store.runs import RunWriter, read_manifest, read_run

@@ -45,17 +45,10 @@ from harness.execution.proof import (
     take_proof,
 )
 from harness.spec.cells import Cell
-from harness.spec.events import (
-    AnyEvent,
-    Audit,
-    Deviation,
-    DropoutCheck,
-    Failure,
-    LoaderCheck,
-    Manifest,
-    Parity,
-)
+from harness.spec.events import AnyEvent, Failure
 from harness.spec.implementations import Float64
+from harness.spec.manifest import Manifest
+from harness.spec.proof_events import Audit, Deviation, DropoutCheck, LoaderCheck, Parity
 from harness.spec.recipes import held_by_float32
 from harness.worker.wire import Drawn
 from impls.definition import Model

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from harness.spec.events import DatasetUsed
+from harness.spec.manifest import DatasetUsed
 
 Source = Literal["data-dir", "cache", "system", "download", "embedded"]
 """Where a dataset can come from, in the order in which the sources are asked."""

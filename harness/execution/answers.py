@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.files import clause
-from harness.spec.events import DatasetUsed, Evaluation, Hashes, TrialFinished, Window
+from harness.spec.events import Evaluation, TrialFinished, Window
+from harness.spec.manifest import DatasetUsed
+from harness.spec.proof_events import Hashes
 from harness.worker.wire import Evaluated, Finished, Message, Proved, Ready, Trained
 
 MOST_EXAMPLES_PER_SECOND = 1e9

@@ -28,11 +28,11 @@ from harness.spec.events import (
     BlockFinished,
     Evaluation,
     Failure,
-    Hashes,
     TrialFinished,
     TrialStarted,
     Window,
 )
+from harness.spec.proof_events import Hashes
 from harness.worker.wire import Evaluate, Evaluated, Job, Ready, Train, Trained
 
 Record = Callable[[AnyEvent], None]

@@ -12,7 +12,7 @@ import msgspec
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import WorkerProcess
-from harness.spec.events import DropoutCheck
+from harness.spec.proof_events import DropoutCheck
 from harness.worker.wire import Draw, Drawn, Ready
 from impls.adapter import Sgd
 from impls.definition import Dropout, Model

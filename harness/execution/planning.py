@@ -12,8 +12,8 @@ import msgspec
 from harness.errors import UsageError
 from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
-from harness.spec.events import Group
 from harness.spec.implementations import Implementation
+from harness.spec.manifest import Group
 from harness.spec.recipes import Recipe
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.spec.suites import Override, Suite

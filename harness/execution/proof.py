@@ -16,7 +16,7 @@ from harness.execution.answers import proof_arrays
 from harness.execution.block import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import WorkerError, WorkerProcess
-from harness.spec.events import Hashes
+from harness.spec.proof_events import Hashes
 from harness.temporary import temporary_folder
 from harness.worker.wire import Job, Prove, Proved, Ready, Sums, Train, Trained
 from impls.definition import Model

@@ -13,7 +13,8 @@ from harness.report.cast import Cast
 from harness.report.commands import resume_command
 from harness.report.formats import count, joined, percent
 from harness.report.page import Banner
-from harness.spec.events import Failure, Manifest, RunFinished
+from harness.spec.events import Failure, RunFinished
+from harness.spec.manifest import Manifest
 from harness.spec.recipes import Recipe
 
 

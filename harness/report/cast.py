@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness.report.figures import Style
 from harness.report.formats import count
 from harness.spec.cells import Cell
-from harness.spec.events import Group, Manifest
+from harness.spec.manifest import Group, Manifest
 from harness.spec.recipes import Recipe
 
 SECOND_COPY = "second copy"

@@ -20,7 +20,7 @@ from harness.report.outcomes import (
     points_gained,
 )
 from harness.report.page import Banner, Column, Datum, Items, Page, Section, Table
-from harness.spec.events import Manifest
+from harness.spec.manifest import Manifest
 
 
 def check_header() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest
+from harness.spec.manifest import Manifest
 
 SOURCES = ("--impl-dir", "--data-dir")
 """Options that say where implementations and data are: whatever is measured again needs them."""

@@ -14,8 +14,8 @@ from harness.report.outcomes import (
     change_of_time,
     points_gained,
 )
-from harness.spec.events import Manifest
 from harness.spec.gates import GateTerms
+from harness.spec.manifest import Manifest
 from harness.texts import markdown_code, markdown_lines, markdown_text
 
 LONGEST_TABLE, LONGEST_NOTES, LONGEST_TERMS = 25_000, 15_000, 3_000

@@ -12,7 +12,7 @@ from harness.analysis.history import HistoryPoint, Levels
 from harness.report.commands import cell_command
 from harness.report.formats import count, moment, number
 from harness.spec.cells import Cell
-from harness.spec.events import Manifest
+from harness.spec.manifest import Manifest
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):

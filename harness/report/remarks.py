@@ -10,7 +10,7 @@ from harness.analysis.estimate import Interval
 from harness.analysis.judgement import GroupJudgement, NoiseFloor, Verdict
 from harness.report.cast import Cast
 from harness.report.formats import accuracy, bounds, count, joined, seconds, times
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 
 def ratio_in_words(value: float, interval: Interval | None) -> str:

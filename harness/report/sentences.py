@@ -35,7 +35,7 @@ from harness.report.remarks import (
     noise_remark,
     ratio_in_words,
 )
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 MORE_THAN_ANYONE_WAITS = 1_000
 """Blocks: beyond it a judgement says only that it takes more."""

@@ -34,7 +34,7 @@ from harness.report.sections.story import Story
 from harness.report.sections.tax import tax_banner, tax_section
 from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Manifest
+from harness.spec.manifest import Manifest
 from harness.spec.micro import Micro
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (

@@ -1,195 +1,29 @@
-"""What was seen: the events of ``trials.jsonl``, one a line, and the manifest ``run.json``.
+"""What was seen: the events of ``trials.jsonl``, one a line.
 
 Raw values only: rates, ratios and verdicts are computed anew by every reader. Durations are wall
 seconds of the worker's monotonic clock, read after ``synchronize()``, unless a name says otherwise.
 
-Format history:
+Format history, of it and of ``run.json``:
 
 * 1 (0.1.0): the first.
+* 2: the manifest names its study.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
-
 import msgspec
 
-from harness.spec.bounds import (
-    Count,
-    Loss,
-    Moment,
-    Positive,
-    Reading,
-    Rounding,
-    Seconds,
-    Seed,
-)
-from harness.spec.cells import Cell
-from harness.spec.gates import GateTerms
-from harness.spec.machine import Environment, Machine
+from harness.spec.bounds import Count, Loss, Positive, Reading, Seconds, Seed
+from harness.spec.event import Event
+from harness.spec.proof_events import Audit, DropoutCheck, Hashes, LoaderCheck, Parity
 
 FORMAT_VERSION = 2
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
-    """Something that happened, and when."""
-
-    at: Moment
-    """Seconds since 1970, by the harness's clock."""
 
 
 class Header(Event, tag="header", frozen=True, kw_only=True):
     """The first line of the file."""
 
     format_version: int = FORMAT_VERSION
-
-
-class Deviation(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one quantity of a cell is from the oracle's."""
-
-    check: str
-    """``logits`` of the first batch in inference mode, ``weights`` (running statistics with them),
-    ``loss`` of a step, ``partial`` (weights after one step on a partial batch, from the initial
-    ones); or, of the steps that were taken in one call, ``window_loss``,
-    ``window_correct`` and ``window_examples``."""
-    step: Count
-    """0: the initial model. Weights of step n are those after it, logits those before it; a loss
-    of step n is that of its batch. Steps in one call go by the number of the last."""
-    tensor: str = ""
-    """Canonical name, for ``weights``."""
-    value: Rounding | None
-    """|a−b| ÷ |b|, or ‖a−b‖₂ ÷ max(‖b‖₂, 1e-3·√size), or, of hits and examples, |a−b| ÷ examples;
-    nothing where it is not finite."""
-    tolerance: Rounding
-    """What rounding alone may do to it, for this recipe, seed and batch."""
-
-
-class Hashes(msgspec.Struct, frozen=True, kw_only=True):
-    """SHA-256, in hexadecimal, of what a worker really used."""
-
-    data: str
-    """Bytes of training images and labels, then test images and labels (uint8, C order)."""
-    weights: str
-    """Initial weights read back from the model, float32 little-endian, canonical order."""
-    order: str
-    """Indices of all examples trained on, int64 little-endian, in the order of training."""
-
-
-class Parity(Event, tag="parity", frozen=True, kw_only=True):
-    """A cell was held against the oracle."""
-
-    cell: str
-    adam_formula: str
-    momentum_formula: str
-    variance_formula: str = "biased"
-    batch_size: Count
-    deviations: tuple[Deviation, ...]
-    losses: tuple[float | None, ...]
-    """Mean loss of the batch of steps 1 to n, in nats."""
-    oracle_losses: tuple[float | None, ...]
-    hashes: Hashes
-    expected_hashes: Hashes
-    losses_alone: bool = False
-    """Whether no more than the losses could be seen: of a script that stands by itself."""
-    steps: int = 10
-    """Steps taken one by one."""
-    window_steps: int = 0
-    """Steps taken in one call after them."""
-    partial: int = 0
-    """Examples of the partial batch that was trained by itself; 0: none was."""
-    trial: int | None = None
-    """The trial in whose worker this was, before it was timed; none: a worker of its own."""
-    precision: str = "float32"
-    """What the cell computed in. ``float64``: the same model code as in the cell's float32, held
-    where float32 can't prove much."""
-
-
-CheckName = Literal[
-    "examples",
-    "loss",
-    "correct",
-    "agreement",
-    "weights",
-    "staging",
-    "staging_time",
-    "lead_in",
-    "left_over",
-    "clock",
-    "cpu_clock",
-    "threads",
-    "waiting",
-    "rate",
-    "evaluation",
-]
-
-
-class AuditCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a timed trial had to keep to; of all its windows, the one that comes closest
-    to breaking it or breaks it most."""
-
-    name: CheckName
-    window: Count | None = None
-    """Its round; none: of the trial as a whole."""
-    tensor: str = ""
-    """Canonical name, for ``weights``."""
-    seen: float | None
-    """Nothing where it is not a finite number."""
-    lowest: float
-    highest: float
-    """It holds from ``lowest`` to ``highest``, both included."""
-
-
-class Audit(Event, tag="audit", frozen=True, kw_only=True):
-    """A timed trial was held against what it had to compute, and its time was accounted for."""
-
-    trial: int
-    cell: str
-    checks: tuple[AuditCheck, ...]
-    held_steps: int
-    """Steps from the first on whose losses were held against the oracle's."""
-    unmade: tuple[str, ...] = ()
-    """One clause for each check that could not be made, and why."""
-
-
-class LoaderCheck(Event, tag="loader_check", frozen=True, kw_only=True):
-    """An epoch of a framework's own loader was looked at, and its first batches trained on twice:
-    as the loader brings them, and staged on the device as the proof has them."""
-
-    cell: str
-    examples: Count
-    """Of an epoch."""
-    expected_examples: Count
-    digest: str
-    """Order-free digest of its pixels and labels; empty where the framework has resized them."""
-    expected_digest: str
-    labels: tuple[Count, ...]
-    """Examples of an epoch by class."""
-    expected_labels: tuple[Count, ...]
-    in_file_order: bool
-    """Whether the first batch is that of the file, unshuffled."""
-    same_order_again: bool
-    """Whether the second epoch begins as the first."""
-    deviations: tuple[Deviation, ...]
-    """Loss, hits and weights after the first batches, against those of the staged ones."""
-
-
-class DropoutCheck(Event, tag="dropout_check", frozen=True, kw_only=True):
-    """The losses of one batch under many dropout masks were taken, of a cell and of the oracle.
-
-    Both from the common initial weights, with an optimizer whose rate is 0.
-    """
-
-    cell: str
-    copies: int
-    """The batch: copies of one image, each with a mask of its own."""
-    losses: tuple[float | None, ...]
-    """Mean over the batch in nats, of each draw."""
-    oracle_losses: tuple[float | None, ...]
-    """Likewise; there are more of them."""
-    inference_losses: tuple[float | None, ...]
-    """Of the same batch in inference mode, several times."""
-    oracle_inference_loss: float | None
 
 
 class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
@@ -375,7 +209,7 @@ class TrialFinished(Event, tag="trial_finished", frozen=True, kw_only=True):
     most containers."""
     threads: dict[str, Count]
     """Thread settings that the worker's libraries report."""
-    effects: dict[str, str] = {}
+    effects: dict[str, str] = msgspec.field(default_factory=dict)
     """Setting that the worker was given (an environment variable, or one of glibc's in one) → what
     was seen in its place; empty where it was seen to take effect. Those that can't be seen from
     inside are left out; all of them in records of earlier versions, and of scripts."""
@@ -431,95 +265,3 @@ AnyEvent = (
     | BlockFinished
     | RunFinished
 )
-
-
-class DatasetUsed(msgspec.Struct, frozen=True, kw_only=True):
-    """The dataset of a run."""
-
-    name: str
-    source: str
-    """Where it was found: ``data-dir``, ``cache``, ``system``, ``download``, ``embedded``."""
-    place: str
-    sha256: str
-    """As ``Hashes.data``."""
-    train_examples: Count
-    test_examples: Count
-    fallback_for: str | None = None
-    """The dataset that was asked for, where this one stands in for it."""
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Cells that are compared with each other."""
-
-    name: str
-    cells: tuple[str, ...]
-    """Cell ids; the first is the reference contender."""
-    title: str = ""
-    rounds: Count | None = None
-    """Rounds of a short block of this group; none: the plan's."""
-    window_steps: Count | None = None
-    """Timed steps of a window of this group; none: the plan's."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run set out to do, fixed before the first measurement."""
-
-    suite: str
-    groups: tuple[Group, ...]
-    looks: tuple[Count, ...]
-    """Numbers of blocks after which verdicts are looked at: (10, 20), or the one that was asked."""
-    rounds: Count
-    window_steps: Count
-    lead_in_steps: Count
-    long_trials: bool
-    aa: bool
-    seed: Seed
-    """Of the short trials, and of what is drawn for the run as a whole."""
-    seeds: tuple[Seed, ...] = ()
-    """Of the long trials: one long block of each group for each, numbered from 0."""
-    budget_seconds: Seconds | None = None
-    timeout_seconds: Seconds | None = None
-    """After which a silent worker is taken for hung, where the user has said so."""
-
-
-Study = Literal["run", "verify", "reproduce", "compare", "gate", "tax", "micro"]
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """``run.json``: all that is known before the first measurement."""
-
-    format_version: int = FORMAT_VERSION
-    run: str
-    created: str
-    """ISO 8601, UTC."""
-    levelfield: str
-    study: Study = "run"
-    """The command that makes such a run, which says how it is judged."""
-    command: tuple[str, ...]
-    """The command line that makes such a run, from ``levelfield`` on."""
-    git_commit: str | None
-    """Of the checkout that holds the implementations, the user's own before ours; with ``+`` where
-    it has changes."""
-    machine: Machine
-    environments: tuple[Environment, ...]
-    cells: tuple[Cell, ...]
-    titles: dict[str, str]
-    """Framework → its own spelling."""
-    plan: Plan
-    datasets: tuple[DatasetUsed, ...]
-    worker_environment: dict[str, dict[str, str]]
-    """Cell id → the environment variables that its workers got, with ``~`` for the home folder."""
-    harness: dict[str, str] = {}
-    """Versions of the harness's own Python and of NumPy, which computes the control kernel."""
-    code: dict[str, str] = {}
-    """``NAME`` or ``NAME~VARIANT`` of an implementation → digest of the files in its folder and of
-    the worker's own code."""
-    gate: GateTerms | None = None
-    """What the run is judged by, where it is a gate."""
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored run, read back."""
-
-    manifest: Manifest
-    events: Sequence[AnyEvent]

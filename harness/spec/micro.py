@@ -16,8 +16,8 @@ import msgspec
 
 from harness.spec.bounds import Count, Name, Positive, Seconds, Seed
 from harness.spec.cells import Settings
-from harness.spec.events import Parity
 from harness.spec.machine import Machine
+from harness.spec.proof_events import Parity
 
 MICRO_FORMAT_VERSION = 1
 

@@ -12,7 +12,8 @@ from typing import get_args
 import msgspec
 
 from harness.spec.bounds import Count, Seconds
-from harness.spec.events import AnyEvent, Audit, DropoutCheck, Header, LoaderCheck, Parity
+from harness.spec.events import AnyEvent, Header
+from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity
 
 
 class SpeedTrialStarted(

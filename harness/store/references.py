@@ -10,12 +10,12 @@ from harness.spec.events import (
     BlockFinished,
     Evaluation,
     Failure,
-    Manifest,
-    Parity,
     TrialFinished,
     TrialStarted,
     Window,
 )
+from harness.spec.manifest import Manifest
+from harness.spec.proof_events import Parity
 from harness.spec.speed_events import (
     SpeedBlockFinished,
     SpeedTrialFinished,

@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 
 from harness.errors import RecordError, UsageError
 from harness.files import UnreadableFile, content_of, decoded, decoding, whole_folder, write_whole
-from harness.spec.events import FORMAT_VERSION, AnyEvent, Header, Manifest, Run, Study
+from harness.spec.events import FORMAT_VERSION, AnyEvent, Header
+from harness.spec.manifest import Manifest, Run, Study
 from harness.spec.suites import TAX
 from harness.store.references import Ledger, contradiction_of
 

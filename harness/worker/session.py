@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
-from harness.spec.events import Hashes
+from harness.spec.proof_events import Hashes
 from harness.worker.bootstrap import adopt
 from harness.worker.draws import draw
 from harness.worker.effects import effects

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from harness.spec.events import Hashes, Sample
+from harness.spec.events import Sample
+from harness.spec.proof_events import Hashes
 from impls.adapter import LayerLine, LoaderKind, Setup
 
 WARM_UP_STEPS = 5

@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.analysis.audit import Conditions, Expectation, Findings, audit_trial, clause, holds
 from harness.analysis.trials import Trial
-from harness.spec.events import AuditCheck, CheckName, Evaluation, Sample, TrialStarted, Window
+from harness.spec.events import Evaluation, Sample, TrialStarted, Window
+from harness.spec.proof_events import AuditCheck, CheckName
 
 from .runs import BATCH, HASHES, STEPS, cell, trial_finished, window
 

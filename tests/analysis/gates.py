@@ -6,8 +6,8 @@ import math
 
 import msgspec
 
-from harness.spec.events import Run
 from harness.spec.gates import GateTerms
+from harness.spec.manifest import Run
 
 from .runs import Contender, noise, run_of, seeds_events, short_events
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
-from harness.spec.events import AnyEvent, Hashes, Manifest, Run
+from harness.spec.events import AnyEvent
+from harness.spec.manifest import Manifest, Run
+from harness.spec.proof_events import Hashes
 
 from .runs import HASHES, Contender, Logs, noise, speed_run
 

@@ -13,24 +13,18 @@ from harness.spec.cells import Cell, Input
 from harness.spec.events import (
     AnyEvent,
     BlockFinished,
-    DatasetUsed,
-    Deviation,
     Evaluation,
     Failure,
     GpuReading,
-    Group,
-    Hashes,
     Header,
-    Manifest,
-    Parity,
-    Plan,
-    Run,
     RunFinished,
     TrialFinished,
     TrialStarted,
     Window,
 )
 from harness.spec.machine import Machine
+from harness.spec.manifest import DatasetUsed, Group, Manifest, Plan, Run
+from harness.spec.proof_events import Deviation, Hashes, Parity
 from harness.spec.recipes import Published, Recipe
 from impls.adapter import Sgd
 

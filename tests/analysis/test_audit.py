@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from harness.analysis.audit import WORDS, holds
 from harness.analysis.trials import Trial
-from harness.spec.events import AuditCheck, CheckName, Window
+from harness.spec.events import Window
+from harness.spec.proof_events import AuditCheck, CheckName
 
 from .audits import (
     ALL,

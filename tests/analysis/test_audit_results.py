@@ -12,7 +12,9 @@ from harness.analysis.gate import gate
 from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code
 from harness.analysis.verdicts import judge
-from harness.spec.events import Audit, AuditCheck, Failure, Parity, Run
+from harness.spec.events import Failure
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Audit, AuditCheck, Parity
 
 from .gates import gated
 from .runs import Contender, cell, noise, speed_run

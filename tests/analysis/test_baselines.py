@@ -20,8 +20,9 @@ from harness.analysis.controlled import controlled_rates
 from harness.analysis.observations import Observations
 from harness.environments.variables import VARIABLES
 from harness.spec.baselines import Baseline, BaselineCell
-from harness.spec.events import AnyEvent, Manifest, Run
+from harness.spec.events import AnyEvent
 from harness.spec.machine import Environment, Machine
+from harness.spec.manifest import Manifest, Run
 
 from .golden import stored_run
 from .runs import HASHES, Contender, cell, noise, run_of, seeds_events, short_events, speed_run

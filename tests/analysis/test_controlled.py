@@ -11,7 +11,8 @@ import pytest
 from harness.analysis.controlled import controlled_rates
 from harness.analysis.samples import rates, sample_of
 from harness.analysis.trials import finished_blocks
-from harness.spec.events import Run, Window
+from harness.spec.events import Window
+from harness.spec.manifest import Run
 from harness.spec.speed_events import SpeedEvent, speed_decoder
 
 from .golden import SCENARIOS, stored_run

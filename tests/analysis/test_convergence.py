@@ -7,7 +7,9 @@ import pytest
 
 from harness.analysis.convergence import Convergence, convergences
 from harness.analysis.observations import Observations
-from harness.spec.events import Hashes, Run, TrialFinished
+from harness.spec.events import TrialFinished
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Hashes
 
 from .runs import HASHES, cell, long_events, run_of, seeds_events
 

@@ -22,7 +22,7 @@ from harness.analysis.dropout import (
 )
 from harness.datasets.weights import initial_weights
 from harness.execution.dropout import COPIES, DRAWS, ORACLE_DRAWS
-from harness.spec.events import DropoutCheck
+from harness.spec.proof_events import DropoutCheck
 from impls.adapter import Setup, Sgd
 from impls.definition import Dense, Dropout, Flatten, Model, Relu
 from impls.reference.adapter import ReferenceAdapter

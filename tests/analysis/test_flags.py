@@ -10,7 +10,8 @@ from harness.analysis.flags import rules_applied, window_flags
 from harness.analysis.observations import Observations
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
-from harness.spec.events import GpuReading, Run, Window
+from harness.spec.events import GpuReading, Window
+from harness.spec.manifest import Run
 
 from .golden import TWIN, A, B
 from .runs import Contender, Logs, cell, noise, on_gpu, speed_run

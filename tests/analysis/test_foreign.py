@@ -14,7 +14,8 @@ from harness.analysis.judgement import Verdict
 from harness.analysis.observations import Observations
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import groups_to_continue, judge
-from harness.spec.events import GpuReading, Run, TrialStarted, Window
+from harness.spec.events import GpuReading, TrialStarted, Window
+from harness.spec.manifest import Run
 
 from .golden import TWIN, A, B
 from .runs import CORES, Contender, Logs, cell, noise, on_gpu, run_of, short_events, speed_run

@@ -22,9 +22,10 @@ from harness.analysis.frames import (
 from harness.analysis.history import HistoryPoint
 from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
-from harness.spec.events import GpuReading, Run
+from harness.spec.events import GpuReading
 from harness.spec.exports import WindowRow
 from harness.spec.frames import FRAMES, columns
+from harness.spec.manifest import Run
 
 from .golden import stored_run
 from .runs import both_kinds, cell, on_gpu, run_of

@@ -5,8 +5,9 @@ import pytest
 
 from harness.analysis.gate import gate
 from harness.analysis.observations import Observations
-from harness.spec.events import Run, Skip
+from harness.spec.events import Skip
 from harness.spec.gates import GateTerms, Thresholds
+from harness.spec.manifest import Run
 
 from .gates import BASE, HEAD, TWIN, gated
 from .runs import noise, run_of, short_events

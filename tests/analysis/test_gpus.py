@@ -13,7 +13,8 @@ from harness.analysis.observations import Observations
 from harness.analysis.samples import Contender as Member
 from harness.analysis.trials import finished_blocks
 from harness.analysis.verdicts import judge
-from harness.spec.events import GpuReading, Run, TrialFinished, TrialStarted, Window
+from harness.spec.events import GpuReading, TrialFinished, TrialStarted, Window
+from harness.spec.manifest import Run
 
 from .runs import Contender, noise, on_gpu, speed_run
 

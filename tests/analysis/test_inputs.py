@@ -13,7 +13,7 @@ from harness.analysis.inputs import input_costs, share_interval
 from harness.analysis.observations import Observations
 from harness.analysis.samples import mean_log
 from harness.spec.cells import Input
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 from .golden import A, B
 from .runs import BATCH, STEPS, USUAL_RATE, Logs, cell, noise, run_of, short_events

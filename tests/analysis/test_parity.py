@@ -26,7 +26,7 @@ from harness.analysis.parity import (
     relative_deviation_of_loss,
     rounding_envelope,
 )
-from harness.spec.events import Deviation, Hashes, Parity
+from harness.spec.proof_events import Deviation, Hashes, Parity
 
 from .runs import HASHES, cell, parity, run_of
 

@@ -13,7 +13,7 @@ from harness.analysis.inputs import InputCost, input_costs
 from harness.analysis.observations import Observations
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.targets import TargetTime, target_times
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 from .golden import A, B
 from .runs import run_of, seeds_events, short_events

@@ -18,7 +18,8 @@ from harness.analysis.reproduction import (
     rounding,
     whole_batches_accuracy,
 )
-from harness.spec.events import Evaluation, Run, Window
+from harness.spec.events import Evaluation, Window
+from harness.spec.manifest import Run
 from harness.spec.recipes import Published
 
 from .runs import PUBLISHED, STEPS, cell, run_of, seeds_events

@@ -14,8 +14,8 @@ from harness.analysis.gate import gate
 from harness.analysis.observations import Observations
 from harness.analysis.samples import mean_log
 from harness.analysis.slowdown import TIMES_THE_NOISE, beyond_noise, slowdowns
-from harness.spec.events import Run
 from harness.spec.gates import Thresholds
+from harness.spec.manifest import Run
 
 from .gates import gated
 

@@ -8,7 +8,8 @@ import pytest
 from harness.analysis.samples import Contender as Column
 from harness.analysis.samples import log_ratios, mean_log, rates, sample_of
 from harness.analysis.trials import finished_blocks
-from harness.spec.events import BlockFinished, Run
+from harness.spec.events import BlockFinished
+from harness.spec.manifest import Run
 
 from .runs import USUAL_RATE, Contender, cell, noise, speed_run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harness.analysis.seeds import cells_over_seeds
-from harness.spec.events import Deviation, Parity
+from harness.spec.proof_events import Deviation, Parity
 
 from .runs import cell, parity
 

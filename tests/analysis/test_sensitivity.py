@@ -14,7 +14,7 @@ from harness.analysis.parity import (
     Sums,
 )
 from harness.analysis.sensitivity import Expected, Tried, granted, place, sensitivities
-from harness.spec.events import Deviation
+from harness.spec.proof_events import Deviation
 
 ORACLE = Observation(
     logits=np.ones((2, 10)),

@@ -7,7 +7,8 @@ import pytest
 
 from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code, judged_as
-from harness.spec.events import Failure, Run, Window
+from harness.spec.events import Failure, Window
+from harness.spec.manifest import Run
 
 from .gates import gated
 from .runs import Contender, noise, speed_run

@@ -9,7 +9,9 @@ import pytest
 from harness.analysis.observations import Observations
 from harness.analysis.tax import taxes
 from harness.spec.cells import HANDWRITTEN
-from harness.spec.events import Group, Parity, Run, TrialStarted, Window
+from harness.spec.events import TrialStarted, Window
+from harness.spec.manifest import Group, Run
+from harness.spec.proof_events import Parity
 
 from .runs import Contender, noise, speed_run
 

@@ -14,7 +14,9 @@ from harness.analysis.judgement import Look, Verdict, mirrored
 from harness.analysis.observations import Observations
 from harness.analysis.protocol import planned_looks, rule_at, word
 from harness.analysis.verdicts import groups_to_continue, judge
-from harness.spec.events import BlockFinished, Hashes, Run, TrialFinished
+from harness.spec.events import BlockFinished, TrialFinished
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Hashes
 
 from .golden import TWIN, A, B, C, failed_cell, look_2_decides, parity_failed
 from .runs import HASHES, Contender, Logs, cell, noise, run_of, short_events, speed_run

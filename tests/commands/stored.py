@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.spec.events import Run, Window
+from harness.spec.events import Window
+from harness.spec.manifest import Run
 from harness.store.runs import RunWriter
 
 

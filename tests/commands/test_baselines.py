@@ -12,8 +12,9 @@ import pytest
 from harness.analysis.baselines import extended, run_cells
 from harness.analysis.observations import Observations
 from harness.spec.baselines import Baseline
-from harness.spec.events import BlockFinished, Failure, Run, TrialStarted, Window
+from harness.spec.events import BlockFinished, Failure, TrialStarted, Window
 from harness.spec.machine import Machine
+from harness.spec.manifest import Run
 from harness.store.baselines import read_baseline, write_baseline
 from tests.analysis.golden import stored_run
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 from tests.analysis.golden import stored_run
 
 from .conftest import command, surroundings

@@ -14,7 +14,8 @@ from harness.commands.gate import show_gate
 from harness.commands.results import show_measured
 from harness.console import Console
 from harness.report import charts
-from harness.spec.events import Failure, Run
+from harness.spec.events import Failure
+from harness.spec.manifest import Run
 from tests.analysis.gates import gated
 from tests.analysis.golden import stored_run
 

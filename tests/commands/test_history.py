@@ -8,16 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.spec.events import (
-    AnyEvent,
-    Audit,
-    AuditCheck,
-    DropoutCheck,
-    LoaderCheck,
-    Manifest,
-    Run,
-)
+from harness.spec.events import AnyEvent
 from harness.spec.machine import Machine
+from harness.spec.manifest import Manifest, Run
+from harness.spec.proof_events import Audit, AuditCheck, DropoutCheck, LoaderCheck
 from tests.analysis.golden import stored_run
 
 from .stored import slowed, store

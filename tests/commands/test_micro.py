@@ -20,9 +20,9 @@ from harness.commands.micro_tools import tools_folder
 from harness.console import Console
 from harness.environments.collection import Environments
 from harness.errors import UsageError
-from harness.spec.events import Parity
 from harness.spec.implementations import read_implementation
 from harness.spec.micro import MicroConditions, MicroFailure, MicroFramework, MicroManifest
+from harness.spec.proof_events import Parity
 from harness.store.micro import read_micro
 from harness.store.runs import read_manifest, read_run
 

@@ -25,7 +25,7 @@ from harness.datasets.weights import initial_weights
 from harness.execution.block import Contender
 from harness.execution.process import WorkerError
 from harness.execution.proof import Proof, ProofPlan
-from harness.spec.events import Hashes
+from harness.spec.proof_events import Hashes
 from harness.spec.recipes import read_models
 from harness.worker.wire import Job
 from impls.adapter import Adam, Setup, Sgd

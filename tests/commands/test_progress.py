@@ -10,17 +10,10 @@ from harness.commands.progress import RunProgress
 from harness.console import Console
 from harness.report.cast import cast_of
 from harness.spec.cells import Cell
-from harness.spec.events import (
-    BlockFinished,
-    Group,
-    Hashes,
-    Manifest,
-    Plan,
-    TrialFinished,
-    TrialStarted,
-    Window,
-)
+from harness.spec.events import BlockFinished, TrialFinished, TrialStarted, Window
 from harness.spec.machine import Machine
+from harness.spec.manifest import Group, Manifest, Plan
+from harness.spec.proof_events import Hashes
 from harness.spec.recipes import Recipe
 from impls.adapter import Sgd
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.spec.events import BlockFinished, Evaluation, Run, TrialStarted
+from harness.spec.events import BlockFinished, Evaluation, TrialStarted
+from harness.spec.manifest import Run
 from harness.store.runs import read_run
 
 from .conftest import IMPLEMENTATIONS

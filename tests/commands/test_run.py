@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.spec.events import BlockFinished, Parity, Run, RunFinished, TrialStarted
+from harness.spec.events import BlockFinished, RunFinished, TrialStarted
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Parity
 from harness.store.runs import read_run, run_folders
 
 from .conftest import IMPLEMENTATIONS, command, surroundings

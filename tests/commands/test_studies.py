@@ -17,7 +17,7 @@ from harness.commands.gate import show_gate
 from harness.commands.results import show_measured, show_verification
 from harness.commands.tax import show_tax
 from harness.console import Console
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 from tests.analysis.gates import gated
 from tests.analysis.golden import stored_run
 from tests.analysis.test_studies import failing, plain, taxed

@@ -11,7 +11,8 @@ import pytest
 from harness.commands.catalogue import read_catalogue
 from harness.commands.tax import with_scripts
 from harness.spec.cells import HANDWRITTEN
-from harness.spec.events import Parity, TrialStarted
+from harness.spec.events import TrialStarted
+from harness.spec.proof_events import Parity
 from harness.store.runs import read_run
 
 from .conftest import IMPLEMENTATIONS

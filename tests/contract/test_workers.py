@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from harness import paths
-from harness.spec.events import BlockFinished, Evaluation, Run, TrialFinished, TrialStarted, Window
+from harness.spec.events import BlockFinished, Evaluation, TrialFinished, TrialStarted, Window
+from harness.spec.manifest import Run
 from harness.store.runs import read_run
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]

@@ -19,7 +19,7 @@ from harness.datasets.prepared import prepared_folder, write_array, write_digest
 from harness.datasets.records import Dataset
 from harness.datasets.search import dataset_info, find_dataset
 from harness.errors import DataError, UsageError
-from harness.spec.events import DatasetUsed
+from harness.spec.manifest import DatasetUsed
 from tests.datasets.listener import Listener
 from tests.datasets.loopback_mirror import Fault, MakeMirror
 from tests.datasets.small_dataset import SmallDatasets, write_files

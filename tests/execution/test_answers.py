@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from harness.execution.answers import checked, checked_arrays, proof_arrays
-from harness.spec.events import Hashes, Window
+from harness.spec.events import Window
+from harness.spec.proof_events import Hashes
 from harness.worker.wire import Evaluated, Finished, Hello, Proved, Ready, Trained
 
 HASHES = Hashes(data="d" * 64, weights="e" * 64, order="f" * 64)

@@ -7,11 +7,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from harness.spec.events import (
-    Failure,
-    Run,
-    Skip,
-)
+from harness.spec.events import Failure, Skip
+from harness.spec.manifest import Run
 from harness.spec.recipes import Recipe
 
 from .document import Document

@@ -3,7 +3,7 @@ uneven."""
 
 from __future__ import annotations
 
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 from harness.spec.micro import (
     Benchmark,
     Extra,

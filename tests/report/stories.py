@@ -7,11 +7,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from harness.spec.cells import Input
-from harness.spec.events import (
-    AnyEvent,
-    GpuReading,
-    Hashes,
-)
+from harness.spec.events import AnyEvent, GpuReading
+from harness.spec.proof_events import Hashes
 from harness.spec.recipes import Published, Recipe
 from impls.adapter import Adam, Sgd
 

@@ -12,22 +12,17 @@ from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
     BlockFinished,
-    DatasetUsed,
-    Deviation,
     Evaluation,
     Failure,
-    Group,
     Header,
-    Manifest,
-    Parity,
-    Plan,
-    Run,
     RunFinished,
     TrialFinished,
     TrialStarted,
     Window,
 )
 from harness.spec.machine import Environment, Machine
+from harness.spec.manifest import DatasetUsed, Group, Manifest, Plan, Run
+from harness.spec.proof_events import Deviation, Parity
 
 from .stories import BEGAN, EXPECTED, LOADER_SECONDS, MEMORY_MIB, STARTS, Story
 

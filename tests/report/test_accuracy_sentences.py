@@ -20,7 +20,7 @@ from harness.report.accuracy_sentences import (
 )
 from harness.report.cast import Cast, cast_of
 from harness.report.sentences import verdict_groups
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 @pytest.fixture(scope="module")

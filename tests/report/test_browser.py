@@ -13,7 +13,8 @@ import pytest
 
 from harness.analysis.observations import Observations
 from harness.report.files import write_comparison, write_report
-from harness.spec.events import AnyEvent, Run
+from harness.spec.events import AnyEvent
+from harness.spec.manifest import Run
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SIZES = [(380, "light"), (380, "dark"), (1280, "light"), (1280, "dark")]

@@ -6,7 +6,8 @@ from harness.analysis.micro_check import Breach, MicroComparison
 from harness.analysis.observations import Observations
 from harness.analysis.seeds import CellOverSeeds, SeedFailure
 from harness.report.cases import Case, micro_cases, run_cases, seeds_cases
-from harness.spec.events import Run, Skip
+from harness.spec.events import Skip
+from harness.spec.manifest import Run
 from tests.analysis.test_studies import failing, plain
 
 from .micros import micro_of

@@ -4,7 +4,7 @@ import msgspec
 
 from harness.report.cast import cast_of
 from harness.report.figures import Style
-from harness.spec.events import Group, Run
+from harness.spec.manifest import Group, Run
 
 
 def test_names_are_titles_where_these_tell_contenders_apart(tell: Callable[..., Run]) -> None:

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from harness.cli import app
 from harness.report.commands import cell_command, resume_command
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 replace = msgspec.structs.replace
 

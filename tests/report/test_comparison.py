@@ -6,7 +6,7 @@ import pytest
 from harness.analysis.observations import Observations
 from harness.report.comparison import comparison_of
 from harness.report.page import Page, Table
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 def renamed(run: Run, name: str, **machine: str) -> Run:

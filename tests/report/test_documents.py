@@ -9,7 +9,8 @@ import pytest
 
 from harness.analysis.observations import Observations
 from harness.report.files import write_report
-from harness.spec.events import Failure, Run, Skip
+from harness.spec.events import Failure, Skip
+from harness.spec.manifest import Run
 from harness.spec.recipes import Recipe
 
 GOLDEN = Path(__file__).parent / "golden"

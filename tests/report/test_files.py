@@ -14,7 +14,7 @@ from harness.report.files import (
     write_index,
     write_report,
 )
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -14,7 +14,8 @@ from harness.report.page import Section, Table
 from harness.report.sections.gpu import gpu_section
 from harness.report.sections.story import Story
 from harness.report.view import page_of
-from harness.spec.events import GpuModel, GpuReading, Run, TrialFinished, Window
+from harness.spec.events import GpuModel, GpuReading, TrialFinished, Window
+from harness.spec.manifest import Run
 
 READING = GpuReading(
     sm_clock_mhz=1410,

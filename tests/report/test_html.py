@@ -10,7 +10,7 @@ from harness.report import html
 from harness.report.files import write_report
 from harness.report.html import inline_svg, with_classes
 from harness.report.palette import SERIES
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 BLUE = SERIES[0].light
 SCRIPT = (Path(html.__file__).parent / "templates" / "script.js").read_text("utf-8").rstrip("\n")

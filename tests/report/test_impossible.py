@@ -17,15 +17,9 @@ from harness.report.files import figures_of
 from harness.report.markdown import markdown
 from harness.report.page import Page
 from harness.report.view import page_of
-from harness.spec.events import (
-    AnyEvent,
-    Deviation,
-    Evaluation,
-    Parity,
-    Run,
-    TrialFinished,
-    Window,
-)
+from harness.spec.events import AnyEvent, Evaluation, TrialFinished, Window
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Deviation, Parity
 from harness.spec.recipes import Recipe
 
 replace = msgspec.structs.replace

@@ -23,7 +23,7 @@ from harness.report.sections.learning import (
     published_name,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 def told(run: Run) -> tuple[Story, Learned]:

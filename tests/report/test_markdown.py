@@ -3,7 +3,7 @@ from collections.abc import Callable
 from harness.analysis.observations import Observations
 from harness.report.markdown import comment, fenced, markdown
 from harness.report.view import page_of
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 def test_a_fence_is_longer_than_any_within() -> None:

@@ -17,7 +17,7 @@ from harness.report.markdown import markdown
 from harness.report.micro_words import brief, comparison_rows, micro_rows, sides_of
 from harness.report.page import Page, Section, Table
 from harness.report.view import page_of
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 from harness.spec.micro import Micro, MicroFailure
 
 from .micros import micro_of

@@ -14,7 +14,9 @@ from harness.report.html import html
 from harness.report.markdown import markdown
 from harness.report.page import Page, Section, Table
 from harness.report.view import page_of
-from harness.spec.events import BlockFinished, Parity, Run, TrialStarted
+from harness.spec.events import BlockFinished, TrialStarted
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Parity
 from harness.spec.recipes import Recipe
 
 replace = msgspec.structs.replace

@@ -12,7 +12,7 @@ from harness.report.markdown import markdown
 from harness.report.page import Section, Table, said_once
 from harness.report.remarks import noise_remark
 from harness.report.view import page_of
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 def test_the_noise_is_told_and_held_against_what_is_claimed(tell: Callable[..., Run]) -> None:

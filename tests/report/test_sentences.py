@@ -12,7 +12,7 @@ from harness.analysis.observations import Observations
 from harness.analysis.verdicts import judge
 from harness.report.cast import Cast, cast_of
 from harness.report.sentences import verdict_groups, verdict_line
-from harness.spec.events import Run
+from harness.spec.manifest import Run
 
 
 @pytest.fixture(scope="module")

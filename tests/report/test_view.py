@@ -11,15 +11,9 @@ from harness.report.files import write_report
 from harness.report.markdown import markdown
 from harness.report.page import Page
 from harness.report.view import page_of
-from harness.spec.events import (
-    Evaluation,
-    Failure,
-    Parity,
-    Run,
-    Skip,
-    TrialFinished,
-    Window,
-)
+from harness.spec.events import Evaluation, Failure, Skip, TrialFinished, Window
+from harness.spec.manifest import Run
+from harness.spec.proof_events import Parity
 
 replace = msgspec.structs.replace
 

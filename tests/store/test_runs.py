@@ -8,8 +8,9 @@ import pytest
 
 from harness import __version__
 from harness.errors import RecordError, UsageError
-from harness.spec.events import Header, Manifest, Plan, RunFinished, Skip
+from harness.spec.events import Header, RunFinished, Skip
 from harness.spec.machine import Machine
+from harness.spec.manifest import Manifest, Plan
 from harness.store.runs import RunWriter, read_manifest, read_run, run_folders
 from tests.analysis.golden import stored_run
 

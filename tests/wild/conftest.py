@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.spec.events import Manifest
+from harness.spec.manifest import Manifest
 from harness.store.micro import MicroWriter, micro_path
 from harness.store.runs import read_run
 from tests.report.micros import micro_of

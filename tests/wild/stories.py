@@ -9,14 +9,13 @@ from pathlib import Path
 
 from harness.spec.events import (
     AnyEvent,
-    Audit,
     BlockFinished,
     Failure,
-    Parity,
     RunFinished,
     TrialFinished,
     TrialStarted,
 )
+from harness.spec.proof_events import Audit, Parity
 from harness.store.runs import read_run, run_folders
 
 from .commands import levelfield

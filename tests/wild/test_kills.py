@@ -17,9 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.spec.events import (
-    Failure,
-)
+from harness.spec.events import Failure
 
 from .commands import held
 from .conftest import drawn

@@ -28,7 +28,7 @@ from harness.report.sections.learning import (
 )
 from harness.report.sections.story import Story
 from harness.report.spreads import loss, seconds_spread, spread
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 Value = Callable[[EpochPoint], float | None]
 

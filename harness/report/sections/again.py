@@ -18,12 +18,8 @@ from harness.report.page import (
     facts_table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import (
-    Hashes,
-    Parity,
-    TrialFinished,
-    TrialStarted,
-)
+from harness.spec.events import TrialFinished, TrialStarted
+from harness.spec.proof_events import Hashes, Parity
 
 
 def again_section(story: Story) -> Section:

@@ -21,12 +21,9 @@ from harness.report.page import (
     facts_table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import (
-    Failure,
-    Manifest,
-    Skip,
-)
+from harness.spec.events import Failure, Skip
 from harness.spec.machine import Environment
+from harness.spec.manifest import Manifest
 from harness.spec.recipes import Recipe
 
 

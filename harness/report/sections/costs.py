@@ -22,7 +22,7 @@ from harness.report.page import (
     Table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 PHASES = (
     "spawn",

@@ -20,7 +20,7 @@ from harness.report.formats import (
 )
 from harness.report.page import Block, Column, Datum, Paragraph, Section, Table
 from harness.report.sections.story import Story
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 
 def gpu_section(story: Story) -> Section | None:

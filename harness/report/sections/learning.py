@@ -13,7 +13,7 @@ from harness.analysis.curves import Curve, TrainingPoint
 from harness.report.figures import Curves, Line, Panel
 from harness.report.page import Figure
 from harness.report.sections.story import Story
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 from harness.spec.recipes import Published
 
 Learned = Mapping[str, Sequence[Curve]]

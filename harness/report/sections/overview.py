@@ -19,7 +19,7 @@ from harness.report.sections.reproduction import inside_in_words
 from harness.report.sections.story import Story
 from harness.report.spreads import accuracy_spread
 from harness.spec.cells import Cell
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 MANY_GROUPS = 3
 """From so many on, rates stand in one table before everything else."""

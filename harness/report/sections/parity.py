@@ -21,7 +21,8 @@ from harness.report.page import (
     Table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import Audit, Deviation, Group, Parity
+from harness.spec.manifest import Group
+from harness.spec.proof_events import Audit, Deviation, Parity
 
 LAX = 0.5
 """A tolerance from which on a check proves nothing: half of the value itself may be off."""

@@ -29,7 +29,7 @@ from harness.report.page import (
 from harness.report.sections.learning import figure_of_seeds
 from harness.report.sections.story import Story
 from harness.report.spreads import accuracy_bounds, accuracy_spread, loss, loss_spread
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 PLATEAU_EPOCHS = 1.0
 """Seeds that have not taken off by then are worth an explanation."""

@@ -33,7 +33,7 @@ from harness.report.page import (
 from harness.report.remarks import noise_floor_in_words, ratio_in_words
 from harness.report.sections.story import Story
 from harness.report.sentences import TONES, shown_interval
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 
 
 def speed_section(story: Story) -> Section | None:

@@ -9,7 +9,7 @@ from harness.analysis.observations import Observations
 from harness.analysis.protocol import plans_short_blocks
 from harness.report.cast import Cast
 from harness.report.page import Block, Datum, Heading
-from harness.spec.events import Group
+from harness.spec.manifest import Group
 from harness.spec.micro import Micro
 
 

@@ -31,7 +31,8 @@ from harness.report.page import (
     Table,
 )
 from harness.report.sections.story import Story
-from harness.spec.events import Group, TrialStarted, Window
+from harness.spec.events import TrialStarted, Window
+from harness.spec.manifest import Group
 from harness.texts import csv_table
 
 MOST_RAW_WINDOWS = 5_000
