@@ -8,46 +8,30 @@ says what it lets through.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.parity import FACTOR, ROUNDINGS, ParityResult, granted_at_most
+from harness.analysis.accounts import accounts
+from harness.analysis.audit_checks import Conditions, check_of, quotient, worst_of
+from harness.analysis.deviations import FACTOR, ROUNDINGS, granted_at_most
+from harness.analysis.parity import ParityResult
 from harness.analysis.trials import Trial
 from harness.datasets.order import examples_in
-from harness.spec.cells import Cell
 from harness.spec.events import Window
 from harness.spec.proof_events import Audit, AuditCheck, CheckName
 
 AUDITED_HITS = 5
 """Hits of a window that may differ beside what rounding does: near ties of two logits."""
-STAGED_TIMES_GATHERED = 10
-"""Staging copies what gathering has copied, a few times over; it does not train."""
-LEAD_IN_TIMES_WINDOW = 5
-"""A step of the lead-in may take so many times the CPU time of a timed step: caches are cold."""
-LEFT_OVER_SHARE = 0.05
-"""Of a window's time that may be left to do when its metrics are read."""
-UNCOUNTED_SHARE = 0.10
-"""Of the time between question and answer that a worker's own clock may not account for."""
-THREADS_SHARE = 0.25
-"""CPU time beyond the cell's threads: a main thread that hands out work while others compute it."""
-WAITING_SHARE = 0.05
-"""Of the time for which a worker waits that it may use a CPU: it is stopped meanwhile."""
 IMPOSSIBLE_TIMES = 4
 """A machine's peak is measured with a matrix product in NumPy, whose kernels may be of an older
 processor's instruction set (2 times), and a convolution by Winograd takes 2.25 times fewer
 multiplications than are counted (Lavin and Gray, 2016, section 4.1)."""
 RECOUNTED_HITS = 2
 """Of a batch of an evaluation: near ties between a compiled forward pass and another."""
-SLACK_SECONDS = 0.1
-"""Of a window: what a call costs however little it does, and the clocks' own grain."""
-
-CLOCK_GRAIN_SECONDS = 0.01
-"""Of a window: the clocks for wall and for CPU time are not read at once."""
 
 
 class Expectation(NamedTuple):
@@ -61,25 +45,6 @@ class Expectation(NamedTuple):
     """(V, N): the same with the oracle's rounding moved, V times."""
     rounded_correct: NDArray[np.float64]
     """(V, N)."""
-
-
-class Conditions(NamedTuple):
-    """What an audit has to know of a cell and its machine."""
-
-    cell: Cell
-    train_examples: int
-    test_examples: int
-    initial_weights: str
-    """Digest, as ``Hashes.weights``."""
-    flops_per_example: int
-    """Of one training step, as ``impls.costs`` counts them."""
-    peak_flops: float | None
-    """Of the machine's CPUs, in float32, per second; nothing on a GPU."""
-    agreement: float | None = None
-    """How far the mean loss of a window may be from the other contenders' median where the oracle
-    did not go, as a share of it; nothing: it is not held."""
-    dropout: bool = False
-    """Whether training is random, so that no loss can be foretold."""
 
 
 class Findings(NamedTuple):
@@ -117,7 +82,7 @@ def audit_trial(
     unheld = [one for one in windows if one not in held]
     known = _losses_of(others) if _may_agree(conditions) else {}
     checks += _agreement(unheld, conditions, known)
-    checks += _accounts(windows, conditions)
+    checks += accounts(windows, conditions)
     checks += _rate(windows, conditions)
     checks += _evaluations(trial, conditions)
     alone = sum(_steps(window) not in known for window in unheld)
@@ -200,8 +165,8 @@ def _examples(windows: Sequence[Window], conditions: Conditions) -> Iterator[Aud
         if cell.loads:
             first, last = window.first_step, window.first_step + steps
             planned = examples_in(last, size, examples) - examples_in(first, size, examples)
-        checks.append(_check("examples", window.trained_examples, planned, planned, window.round))
-    yield from _worst(checks)
+        checks.append(check_of("examples", window.trained_examples, planned, planned, window.round))
+    yield from worst_of(checks)
 
 
 def _trajectory(
@@ -217,21 +182,21 @@ def _trajectory(
         # Rounding adds up: a window is granted at least what those before it were.
         moved = max(moved, float(np.abs(rounded - mean).max(initial=0.0)) / mean)
         tolerance = mean * granted_at_most(FACTOR * moved)
-        seen = _quotient(window.loss_sum, window.trained_examples)
-        losses.append(_check("loss", seen, mean - tolerance, mean + tolerance, window.round))
+        seen = quotient(window.loss_sum, window.trained_examples)
+        losses.append(check_of("loss", seen, mean - tolerance, mean + tolerance, window.round))
         share = float(expectation.correct[steps].sum()) / examples
         others = expectation.rounded_correct[:, steps].sum(axis=1) / examples
         changed = max(changed, float(np.abs(others - share).max(initial=0.0)))
         tolerance = FACTOR * changed + AUDITED_HITS / examples
-        seen = _quotient(window.correct, window.trained_examples)
-        hits.append(_check("correct", seen, share - tolerance, share + tolerance, window.round))
-    yield from _worst(losses)
-    yield from _worst(hits)
+        seen = quotient(window.correct, window.trained_examples)
+        hits.append(check_of("correct", seen, share - tolerance, share + tolerance, window.round))
+    yield from worst_of(losses)
+    yield from worst_of(hits)
 
 
 def _weights(end: Mapping[str, tuple[float | None, float]]) -> Iterator[AuditCheck]:
     """Each tensor by itself; the one that takes most of what it is granted."""
-    yield from _worst(
+    yield from worst_of(
         [
             AuditCheck(name="weights", tensor=name, seen=value, lowest=0.0, highest=tolerance)
             for name, (value, tolerance) in end.items()
@@ -249,7 +214,7 @@ def _losses_of(trials: Sequence[Trial]) -> dict[tuple[int, int], list[float]]:
     known: dict[tuple[int, int], list[float]] = {}
     for trial in trials:
         for window in trial.windows:
-            loss = _quotient(window.loss_sum, window.trained_examples)
+            loss = quotient(window.loss_sum, window.trained_examples)
             if loss is not None:
                 known.setdefault(_steps(window), []).append(loss)
     return known
@@ -264,81 +229,12 @@ def _agreement(
     checks = []
     for window in windows:
         losses = known.get(_steps(window), [])
-        seen = _quotient(window.loss_sum, window.trained_examples)
+        seen = quotient(window.loss_sum, window.trained_examples)
         if losses:
             middle = median([*losses, *([] if seen is None else [seen])])
             off = (conditions.agreement or 0.0) * middle
-            checks.append(_check("agreement", seen, middle - off, middle + off, window.round))
-    yield from _worst(checks)
-
-
-def _accounts(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCheck]:
-    """Where all of the time went; scripts and workers of earlier versions don't say."""
-    windows = [window for window in windows if window.weights_before]
-    if not windows:
-        return
-    count, cell = len(windows), conditions.cell
-    before = (conditions.initial_weights, *(window.weights_after for window in windows))
-    moved = [
-        window
-        for window, weights in zip(windows, before, strict=False)
-        if window.weights_before != weights
-    ]
-    yield _check("staging", len(moved), 0, 0, moved[0].round if moved else None)
-    slack = SLACK_SECONDS * count
-    cpu_seconds = _sum(window.cpu_seconds for window in windows)
-    if not cell.loads:
-        gathered = _sum(window.gather_cpu_seconds for window in windows)
-        staged = _sum(window.stage_cpu_seconds for window in windows)
-        yield _check("staging_time", staged, 0, STAGED_TIMES_GATHERED * gathered + slack)
-        lead_in = median(window.lead_in_cpu_seconds for window in windows)
-        usual = median(
-            window.cpu_seconds / window.steps * window.lead_in_steps for window in windows
-        )
-        yield _check("lead_in", lead_in, 0, LEAD_IN_TIMES_WINDOW * usual + SLACK_SECONDS)
-    yield from _left_over(windows, cell)
-    asked = _sum(window.answer_seconds for window in windows)
-    lacking = asked - _sum(window.total_seconds for window in windows)
-    yield _check("clock", lacking, -slack, UNCOUNTED_SHARE * asked + slack)
-    asked = _sum(window.answer_cpu_seconds for window in windows)
-    lacking = asked - _sum(window.total_cpu_seconds for window in windows)
-    yield _check("cpu_clock", lacking, -slack, UNCOUNTED_SHARE * asked + slack / 2)
-    yield from _threads(windows, cell, cpu_seconds)
-    if cell.device == "cpu":
-        waited = _sum(window.waiting_seconds for window in windows)
-        used = _sum(window.waiting_cpu_seconds for window in windows)
-        yield _check("waiting", used, 0, WAITING_SHARE * waited + slack)
-
-
-def _left_over(windows: Sequence[Window], cell: Cell) -> Iterator[AuditCheck]:
-    """What readings before and after the steps took longer than the last one. On a GPU a process
-    waits without using CPU time, so there the wall clock is asked."""
-    if cell.device == "cpu":
-        again = [window.read_again_cpu_seconds for window in windows]
-        before = _sum(w.read_before_cpu_seconds for w in windows) - _sum(again)
-        after = _sum(w.read_cpu_seconds for w in windows) - _sum(again)
-        allowed = LEFT_OVER_SHARE * _sum(window.cpu_seconds for window in windows)
-    else:
-        again = [window.read_again_seconds for window in windows]
-        before = _sum(w.read_before_seconds for w in windows) - _sum(again)
-        after = _sum(w.read_seconds for w in windows) - _sum(again)
-        allowed = LEFT_OVER_SHARE * _sum(window.wall_seconds for window in windows)
-    found = max(0.0, before) + max(0.0, after)
-    yield _check("left_over", found, 0, allowed + SLACK_SECONDS / 5 * len(windows))
-
-
-def _threads(windows: Sequence[Window], cell: Cell, cpu_seconds: float) -> Iterator[AuditCheck]:
-    """CPU time of all that the worker has started, for each second of its windows."""
-    children = _sum(window.children_cpu_seconds for window in windows)
-    seconds = _sum(window.wall_seconds for window in windows)
-    if cell.loads:
-        # A loader's processes also work between windows, and all of that was counted.
-        cpu_seconds = _sum(window.total_cpu_seconds for window in windows)
-        seconds = _sum(window.answer_seconds for window in windows)
-    threads = cell.threads + cell.loader_workers
-    slack = CLOCK_GRAIN_SECONDS * len(windows) / seconds if seconds > 0 else 0.0
-    seen = _quotient(cpu_seconds + children, seconds)
-    yield _check("threads", seen, 0, threads * (1 + THREADS_SHARE) + slack)
+            checks.append(check_of("agreement", seen, middle - off, middle + off, window.round))
+    yield from worst_of(checks)
 
 
 def _rate(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCheck]:
@@ -346,10 +242,10 @@ def _rate(windows: Sequence[Window], conditions: Conditions) -> Iterator[AuditCh
     if conditions.peak_flops is None or not conditions.flops_per_example:
         return
     highest = IMPOSSIBLE_TIMES * conditions.peak_flops / conditions.flops_per_example
-    yield from _worst(
+    yield from worst_of(
         [
-            _check(
-                "rate", _quotient(window.examples, window.wall_seconds), 0, highest, window.round
+            check_of(
+                "rate", quotient(window.examples, window.wall_seconds), 0, highest, window.round
             )
             for window in windows
         ]
@@ -361,12 +257,12 @@ def _evaluations(trial: Trial, conditions: Conditions) -> Iterator[AuditCheck]:
     checks = []
     for evaluation in trial.evaluations:
         missing = abs(conditions.test_examples - evaluation.examples)
-        checks.append(_check("evaluation", missing, 0, 0))
+        checks.append(check_of("evaluation", missing, 0, 0))
         sample = evaluation.sample
         if sample is not None:
             differing = abs(sample.correct - sample.recounted_correct)
-            checks.append(_check("evaluation", differing, 0, RECOUNTED_HITS))
-    yield from _worst(checks)
+            checks.append(check_of("evaluation", differing, 0, RECOUNTED_HITS))
+    yield from worst_of(checks)
 
 
 def _unmade(windows: Sequence[Window], alone: int, conditions: Conditions) -> Iterator[str]:
@@ -382,38 +278,3 @@ def _unmade(windows: Sequence[Window], alone: int, conditions: Conditions) -> It
         )
     if not all(window.weights_before for window in windows):
         yield "its time was not accounted for: it does not say where it went"
-
-
-def _check(
-    name: CheckName,
-    seen: float | None,
-    lowest: float,
-    highest: float,
-    window: int | None = None,
-) -> AuditCheck:
-    finite = seen is not None and math.isfinite(seen)
-    return AuditCheck(
-        name=name, window=window, seen=seen if finite else None, lowest=lowest, highest=highest
-    )
-
-
-def _worst(checks: Sequence[AuditCheck]) -> Iterator[AuditCheck]:
-    """The check that is closest to its limits, or furthest beyond; nothing of nothing."""
-
-    def excess(check: AuditCheck) -> float:
-        if check.seen is None:
-            return math.inf
-        beyond = max(check.lowest - check.seen, check.seen - check.highest)
-        width = check.highest - check.lowest
-        return beyond / width if width > 0 else (math.inf if beyond > 0 else -1.0)
-
-    if checks:
-        yield max(checks, key=excess)
-
-
-def _quotient(value: float | None, by: float) -> float | None:
-    return value / by if value is not None and by else None
-
-
-def _sum(values: Iterable[float]) -> float:
-    return math.fsum(values)

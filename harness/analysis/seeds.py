@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from harness.analysis.parity import parity_verdict, share_of_granted
+from harness.analysis.deviations import share_of_granted
+from harness.analysis.parity import parity_verdict
 from harness.spec.proof_events import Deviation, Parity
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.analysis.parity import (
+from harness.analysis.deviations import (
     FACTOR,
     WINDOW_END,
     Exactness,

@@ -18,9 +18,9 @@ from typing import Literal
 
 import msgspec
 
+from harness.analysis.deviations import relative_deviation_of_loss
 from harness.analysis.estimate import Estimate, Interval
 from harness.analysis.observations import Observations, once
-from harness.analysis.parity import relative_deviation_of_loss
 from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.rules import GOAL_CONFIDENCE, goal_word
 from harness.analysis.samples import Contender, Sample, log_ratios, mean_log

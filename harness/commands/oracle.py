@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.parity import (
+from harness.analysis.deviations import (
     ROUNDINGS,
     SHAKEN_TIMES,
     WINDOW_END,

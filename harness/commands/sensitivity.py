@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from harness.analysis.parity import Exactness, Observation, Sums, is_blunt, rounding_envelope
+from harness.analysis.deviations import Exactness, Observation, Sums, is_blunt, rounding_envelope
 from harness.analysis.sensitivity import (
     Expected,
     Granted,

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from harness.analysis.audit import Conditions, Expectation, audit_trial
-from harness.analysis.dropout import settled
-from harness.analysis.parity import (
+from harness.analysis.audit import Expectation, audit_trial
+from harness.analysis.audit_checks import Conditions
+from harness.analysis.deviations import (
     FACTOR,
     ROUNDINGS,
     Exactness,
@@ -26,8 +26,10 @@ from harness.analysis.parity import (
     relative_deviation,
     relative_deviation_of_loss,
 )
+from harness.analysis.dropout import settled
 from harness.analysis.trials import Trial
-from harness.commands.oracle import Oracle, Trajectory
+from harness.commands.forecast import Forecast, model_of, with_setup
+from harness.commands.oracle import Trajectory
 from harness.commands.preparation import Prepared
 from harness.environments.machine import measured_peak_flops
 from harness.execution.answers import proof_arrays
@@ -39,7 +41,6 @@ from harness.execution.proof import (
     Proof,
     ProofPlan,
     ask_proof,
-    proof_plan,
     prove_command,
     proving_worker,
     take_proof,
@@ -51,10 +52,6 @@ from harness.spec.manifest import Manifest
 from harness.spec.proof_events import Audit, Deviation, DropoutCheck, LoaderCheck, Parity
 from harness.spec.recipes import held_by_float32
 from harness.worker.wire import Drawn
-from impls.definition import Model
-
-FOLLOWED_FLOPS = 1e12
-"""How far the oracle follows a timed trial: so much work, computed in some seconds, once."""
 
 
 class Verification:
@@ -74,10 +71,9 @@ class Verification:
         self._logs = logs
         self._ends = ends
         self._record = record
-        self._oracle = Oracle(logs, ends.parent / "oracle")
+        self._forecast = Forecast(manifest, prepared, logs, ends.parent / "oracle")
         self._draws: dict[str, Drawn] = {}
         """Recipe → the oracle's losses under many dropout masks, of the latest recipe."""
-        self._groups = {cell: group for group in manifest.plan.groups for cell in group.cells}
         self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
 
     def verify(self, cell: Cell) -> None:
@@ -87,8 +83,8 @@ class Verification:
         """
         contender = self._prepared.contenders[cell.id]
         try:
-            expected = self._trajectory(cell)
-            plan = self._plan(cell)
+            expected = self._forecast.trajectory(cell)
+            plan = self._forecast.proof_plan(cell)
             proof = take_proof(contender, plan, self._log(cell, "proof"))
             self._record(self._parity(cell, proof, expected, plan))
             float64 = self._prepared.float64[cell.id]
@@ -99,12 +95,12 @@ class Verification:
                 and cell.mode in float64.modes
             ):
                 proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
-                expected = self._trajectory(cell, float64=True)
+                expected = self._forecast.trajectory(cell, float64=True)
                 exactness = _exactness(float64)
                 self._record(self._parity(cell, proof, expected, plan, exactness=exactness))
             if cell.loads and not contender.script:
                 self._record(self._loader(contender, expected))
-            if drops(_model(contender)) and not contender.script:
+            if drops(model_of(contender)) and not contender.script:
                 self._record(self._dropout(contender))
         except WorkerError as error:
             self._record(
@@ -129,7 +125,7 @@ class Verification:
         yield from self._proofs(contender, seeds, "proofs")
         if float64 is None or cell.mode not in float64.modes:
             return
-        known = {seed: self._trajectory(cell, seed) for seed in seeds}
+        known = {seed: self._forecast.trajectory(cell, seed) for seed in seeds}
         blunt = [s for s, one in known.items() if one.finer_envelope and is_blunt(one.envelope)]
         if blunt:
             yield from self._proofs(
@@ -144,15 +140,15 @@ class Verification:
         exactness: Exactness | None = None,
     ) -> Iterator[tuple[int, Parity]]:
         cell = contender.cell
-        plan = self._plan(cell)
+        plan = self._forecast.proof_plan(cell)
         with proving_worker(contender, self._log(cell, what)) as process:
             for seed in seeds:
                 start = self._prepared.contender(cell.id, seed).job
                 command = msgspec.structs.replace(
                     prove_command(contender, plan), weights=start.weights, order=start.order
                 )
-                proof = ask_proof(process, _model(contender), command)
-                expected = self._trajectory(cell, seed, float64=exactness is not None)
+                proof = ask_proof(process, model_of(contender), command)
+                expected = self._forecast.trajectory(cell, seed, float64=exactness is not None)
                 yield (
                     seed,
                     self._parity(cell, proof, expected, plan, exactness=exactness, seed=seed),
@@ -165,13 +161,13 @@ class Verification:
             WorkerError: it failed.
         """
         cell = contender.cell
-        if contender.script or cell.loads or drops(_model(contender)):
+        if contender.script or cell.loads or drops(model_of(contender)):
             return  # proved by workers of their own: of scripts, of batches staged, without dropout
         if contender.bootstrap != BOOTSTRAP:
             return  # a worker of another revision would go on from where its proof ended
-        plan = self._plan(cell)
-        proof = ask_proof(process, _model(contender), prove_command(contender, plan))
-        self._record(self._parity(cell, proof, self._trajectory(cell), plan, trial=trial))
+        plan = self._forecast.proof_plan(cell)
+        proof = ask_proof(process, model_of(contender), prove_command(contender, plan))
+        self._record(self._parity(cell, proof, self._forecast.trajectory(cell), plan, trial=trial))
 
     def audit(self, trials: Sequence[Trial]) -> None:
         """Each of a block's finished ``trials`` was held against what it had to compute."""
@@ -179,7 +175,7 @@ class Verification:
             cell = self._cell(trial.started.cell)
             contender = self._prepared.contenders[cell.id]
             others = [one for one in trials if one.started.cell != trial.started.cell]
-            expected = self._followed(cell, trial.started.seed, long=trial.started.long)
+            expected = self._forecast.followed(cell, trial.started.seed, long=trial.started.long)
             findings = audit_trial(
                 trial,
                 self._conditions(contender, trial.started.seed),
@@ -307,81 +303,6 @@ class Verification:
             contender, self._draws[cell.recipe.label], self._log(cell, "dropout"), settled
         )
 
-    def _trajectory(
-        self, cell: Cell, seed: int | None = None, *, float64: bool = False
-    ) -> Trajectory:
-        """What the oracle computes for the proof of ``cell``, and as far as its trials go.
-
-        ``seed``: where it begins; without it, where the run does. ``float64``: with the constants
-        that a cell gets in float64.
-
-        Raises:
-            WorkerError: the oracle failed.
-        """
-        seed = self._manifest.plan.seed if seed is None else seed
-        plan, oracle = self._plan(cell), self._prepared.oracle(cell.id, seed)
-        steps = self._followed_steps(cell) if self._is_timed(cell) else 0
-        if float64:
-            oracle = _with_setup(oracle, optimizer=held_by_float32(cell.recipe.optimizer))
-        return self._asked(cell, oracle, plan, steps)
-
-    def _followed(self, cell: Cell, seed: int, *, long: bool) -> Trajectory | None:
-        """What the oracle computes beside a timed trial; nothing where that can't be foretold."""
-        contender = self._prepared.contenders[cell.id]
-        if cell.loads or drops(_model(contender)):
-            return None
-        try:
-            if seed == self._manifest.plan.seed:
-                return self._trajectory(cell)
-            oracle = self._prepared.oracle(cell.id, seed)
-            return self._asked(cell, oracle, ProofPlan(1, 0), self._first_window_steps(cell))
-        except WorkerError:
-            return None
-
-    def _asked(self, cell: Cell, oracle: Contender, plan: ProofPlan, steps: int) -> Trajectory:
-        further = max(0, steps - plan.steps - plan.window_steps)
-        return self._oracle.trajectory(
-            oracle,
-            plan,
-            further,
-            self._prepared.inputs.data_hash(cell),
-            self._prepared.oracle_code,
-        )
-
-    def _plan(self, cell: Cell) -> ProofPlan:
-        return proof_plan(
-            cell.recipe.batch_size,
-            _model(self._prepared.contenders[cell.id]),
-            self._window_steps(cell),
-            self._prepared.inputs.train_examples(cell),
-        )
-
-    def _window_steps(self, cell: Cell) -> int:
-        plan, group = self._manifest.plan, self._groups[cell.id]
-        if cell.loads:
-            return plan.window_steps
-        return plan.window_steps if group.window_steps is None else group.window_steps
-
-    def _is_timed(self, cell: Cell) -> bool:
-        plan = self._manifest.plan
-        return not cell.loads and (plan.long_trials or any(plan.looks))
-
-    def _followed_steps(self, cell: Cell) -> int:
-        """Steps of a short trial, so far as they lie in the first epoch and are affordable."""
-        plan, group = self._manifest.plan, self._groups[cell.id]
-        per_round = plan.lead_in_steps + self._window_steps(cell)
-        rounds = plan.rounds if group.rounds is None else group.rounds
-        model = _model(self._prepared.contenders[cell.id])
-        recipe = cell.recipe
-        affordable = FOLLOWED_FLOPS / (recipe.batch_size * model.training_flops())
-        in_epoch = self._prepared.inputs.train_examples(cell) // recipe.batch_size
-        return per_round * int(min(rounds, affordable // per_round, in_epoch // per_round))
-
-    def _first_window_steps(self, cell: Cell) -> int:
-        """Steps of the first window of a long trial."""
-        in_epoch = self._prepared.inputs.train_examples(cell) // cell.recipe.batch_size
-        return min(self._followed_steps(cell), -(-in_epoch // 5))
-
     def _end(
         self, trial: Trial, expected: Trajectory | None
     ) -> dict[str, tuple[float | None, float]]:
@@ -396,7 +317,7 @@ class Verification:
         if older and not path.exists():
             return {}  # a script, or a worker of an earlier version, leaves none
         with suppress(ValueError):
-            weights = proof_arrays(path, _model(contender).weight_shapes())
+            weights = proof_arrays(path, model_of(contender).weight_shapes())
         path.unlink(missing_ok=True)
         return {
             name: (
@@ -407,7 +328,7 @@ class Verification:
         }
 
     def _conditions(self, contender: Contender, seed: int) -> Conditions:
-        cell, model = contender.cell, _model(contender)
+        cell, model = contender.cell, model_of(contender)
         inputs = self._prepared.inputs
         return Conditions(
             cell=cell,
@@ -448,17 +369,8 @@ def _observed(proof: Proof) -> Observation:
 def _in_float64(contender: Contender) -> Contender:
     """The same model code, computed in float64."""
     optimizer = held_by_float32(contender.cell.recipe.optimizer)
-    return _with_setup(contender, optimizer=optimizer, precision="float64")
-
-
-def _with_setup(contender: Contender, **changes: Any) -> Contender:
-    setup = msgspec.structs.replace(contender.job.setup, **changes)
-    return contender._replace(job=msgspec.structs.replace(contender.job, setup=setup))
+    return with_setup(contender, optimizer=optimizer, precision="float64")
 
 
 def _exactness(float64: Float64) -> Exactness:
     return Exactness(float64.parameters, float64.statistics)
-
-
-def _model(contender: Contender) -> Model:
-    return contender.job.setup.model

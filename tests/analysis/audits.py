@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from harness.analysis.audit import Conditions, Expectation, Findings, audit_trial, clause, holds
+from harness.analysis.audit import Expectation, Findings, audit_trial, clause, holds
+from harness.analysis.audit_checks import Conditions
 from harness.analysis.trials import Trial
 from harness.spec.events import Evaluation, Sample, TrialStarted, Window
 from harness.spec.proof_events import AuditCheck, CheckName

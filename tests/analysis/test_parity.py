@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.analysis.parity import (
+from harness.analysis.deviations import (
     BLUNT,
     CHANCE_TIMES,
     FACTOR,
@@ -16,16 +16,14 @@ from harness.analysis.parity import (
     Observation,
     Quantity,
     Sums,
-    cross_deviations,
     deviations,
     held,
     is_blunt,
-    parity_results,
-    parity_verdict,
     relative_deviation,
     relative_deviation_of_loss,
     rounding_envelope,
 )
+from harness.analysis.parity import cross_deviations, parity_results, parity_verdict
 from harness.spec.proof_events import Deviation, Hashes, Parity
 
 from .runs import HASHES, cell, parity, run_of

@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.analysis.parity import (
-    FACTOR,
-    WINDOW_END,
-    Exactness,
-    Observation,
-    Quantity,
-    Sums,
-)
+from harness.analysis.deviations import FACTOR, WINDOW_END, Exactness, Observation, Quantity, Sums
 from harness.analysis.sensitivity import Expected, Tried, granted, place, sensitivities
 from harness.spec.proof_events import Deviation
 

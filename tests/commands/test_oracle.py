@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness import paths
-from harness.analysis.parity import ROUNDINGS, SHAKEN_TIMES, Quantity, Sums
+from harness.analysis.deviations import ROUNDINGS, SHAKEN_TIMES, Quantity, Sums
 from harness.commands import oracle as module
 from harness.commands.oracle import (
     Oracle,

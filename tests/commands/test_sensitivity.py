@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.analysis.parity import Exactness
+from harness.analysis.deviations import Exactness
 from harness.commands.catalogue import read_catalogue
 from harness.commands.mistakes import Mistake, mistakes_of
 from harness.commands.sensitivity import Start, attempt, expectation, show_sensitivity, stages

@@ -31,7 +31,7 @@ import json, sys
 from importlib import import_module
 from pathlib import Path
 import numpy as np
-from harness.analysis.parity import relative_deviation
+from harness.analysis.deviations import relative_deviation
 from harness.datasets.weights import initial_weights
 from harness.spec.recipes import held_by_float32, read_models, read_recipes
 from impls.adapter import Setup
