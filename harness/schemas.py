@@ -29,6 +29,9 @@ def described_schema(record: Any) -> dict[str, Any]:
     )
     for kind in record_types([record]):
         component = components.get(kind.__name__, {})
+        if "description" in component:
+            # Python keeps the indentation of docstrings, up to 3.12.
+            component["description"] = inspect.cleandoc(kind.__doc__ or "")
         for field, text in field_docstrings(kind).items():
             if field in component.get("properties", {}):
                 component["properties"][field]["description"] = text
