@@ -11,7 +11,7 @@ import pytest
 
 from harness import paths
 from harness.commands.catalogue import read_catalogue
-from harness.commands.gate import Comparison, revisions
+from harness.commands.gate_sides import Comparison, revisions
 from harness.commands.revisions import settings_folder
 from harness.report.gate import base_in_words
 from harness.spec.gates import GateSettings, read_gate_settings
