@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from harness.commands.oracle import Oracle, Trajectory
+from harness.commands.oracle import Oracle
 from harness.commands.preparation import Prepared
-from harness.execution.block import Contender
+from harness.commands.trajectories import Trajectory
+from harness.execution.contenders import Contender
 from harness.execution.dropout import drops
 from harness.execution.process import WorkerError
 from harness.execution.proof import ProofPlan, proof_plan

@@ -22,7 +22,8 @@ from harness.environments.machine import default_threads
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
 from harness.errors import LevelfieldError, WorkplaceError
-from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.block import Block, BlockPlan
+from harness.execution.contenders import Contender
 from harness.execution.planning import named
 from harness.execution.schedule import turns
 from harness.spec.cells import Cell

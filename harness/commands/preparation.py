@@ -14,7 +14,7 @@ from harness.commands.resources import Resources, sync_environments
 from harness.console import Console
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
-from harness.execution.block import Contender
+from harness.execution.contenders import Contender
 from harness.execution.planning import Choice
 from harness.execution.process import BOOTSTRAP, bootstrap_in
 from harness.execution.proof import PROOF_STEPS

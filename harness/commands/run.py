@@ -23,7 +23,8 @@ from harness.commands.resources import resources_of
 from harness.commands.verification import Verification
 from harness.console import Console
 from harness.errors import UsageError
-from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.block import Block, BlockPlan
+from harness.execution.contenders import Contender
 from harness.execution.planning import Choice, LeftOut, affordable_blocks
 from harness.spec.events import AnyEvent, BlockFinished, Failure, RunFinished, Skip, TrialStarted
 from harness.spec.gates import GateTerms
@@ -31,7 +32,8 @@ from harness.spec.manifest import Group, Manifest, Run, Study
 from harness.spec.proof_events import Parity
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
-from harness.store.runs import RunWriter, read_manifest, read_run
+from harness.store.run_writer import RunWriter
+from harness.store.runs import read_manifest, read_run
 
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""

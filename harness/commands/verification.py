@@ -29,11 +29,11 @@ from harness.analysis.deviations import (
 from harness.analysis.dropout import settled
 from harness.analysis.trials import Trial
 from harness.commands.forecast import Forecast, model_of, with_setup
-from harness.commands.oracle import Trajectory
 from harness.commands.preparation import Prepared
+from harness.commands.trajectories import Trajectory
 from harness.environments.machine import measured_peak_flops
 from harness.execution.answers import proof_arrays
-from harness.execution.block import Contender
+from harness.execution.contenders import Contender
 from harness.execution.dropout import dropout_check, drops, oracle_draws
 from harness.execution.loader_check import STEPS, look_at_loader
 from harness.execution.process import BOOTSTRAP, WorkerError, WorkerProcess

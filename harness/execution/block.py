@@ -16,13 +16,12 @@ import msgspec
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from harness.execution.contenders import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.family import CpuSeconds
 from harness.execution.gpu_readings import GpuReader, OpenGpu, open_gpu
-from harness.execution.process import BOOTSTRAP, Timeouts, WorkerError, WorkerProcess
+from harness.execution.process import WorkerError, WorkerProcess
 from harness.execution.schedule import LEAD_IN_STEPS, epoch_windows, seats, turns
-from harness.execution.script import ScriptProcess
-from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
     BlockFinished,
@@ -33,56 +32,12 @@ from harness.spec.events import (
     Window,
 )
 from harness.spec.proof_events import Hashes
-from harness.worker.wire import Evaluate, Evaluated, Job, Ready, Train, Trained
+from harness.worker.wire import Evaluate, Evaluated, Ready, Train, Trained
 
 Record = Callable[[AnyEvent], None]
 CONTROL_SIZE = 384
 SAMPLES = 2**31
 """More batches than any test set has; a worker takes the number modulo its own."""
-
-
-class Contender(NamedTuple):
-    """All that is needed to start a worker for a cell."""
-
-    cell: Cell
-    python: Path
-    variables: dict[str, str]
-    job: Job
-    twin: bool = False
-    bootstrap: Path = BOOTSTRAP
-    """What the worker's interpreter runs; another revision has its own."""
-    script: str = ""
-    """A program that trains by itself, in place of the implementation's adapter."""
-    timeouts: Timeouts = Timeouts()
-    """Of its worker."""
-
-
-def started_worker(contender: Contender, log: Path) -> WorkerProcess:
-    """A new process that computes ``contender``; what it prints goes to ``log``.
-
-    Raises:
-        WorkerError: it can't be started.
-    """
-    # A process that holds a GPU is not stopped: its kernels and driver would not be.
-    stoppable = contender.cell.device == "cpu"
-    if contender.script:
-        return ScriptProcess(
-            contender.python,
-            contender.variables,
-            log,
-            script=contender.script,
-            job=contender.job,
-            stoppable=stoppable,
-            timeouts=contender.timeouts,
-        )
-    return WorkerProcess(
-        contender.python,
-        contender.variables,
-        log,
-        bootstrap=contender.bootstrap,
-        stoppable=stoppable,
-        timeouts=contender.timeouts,
-    )
 
 
 @cache

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.execution.block import Contender, started_worker
+from harness.execution.contenders import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import WorkerProcess
 from harness.spec.proof_events import DropoutCheck

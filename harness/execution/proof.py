@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.execution.answers import proof_arrays
-from harness.execution.block import Contender, started_worker
+from harness.execution.contenders import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.process import WorkerError, WorkerProcess
 from harness.spec.proof_events import Hashes

@@ -15,7 +15,7 @@ import msgspec
 from harness.errors import RecordError
 from harness.files import UnreadableFile, content_of, decoded, write_whole
 from harness.spec.micro import MICRO_FORMAT_VERSION, Micro, MicroFile, MicroManifest
-from harness.store.runs import only_writer
+from harness.store.run_writer import only_writer
 
 FOLDER = "micro"
 MANIFEST = "micro.json"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from harness.datasets.arrays import Arrays, digest_of_weights, rows_at
 from harness.datasets.order import OrderCursor, examples_in
 from harness.spec.events import Sample
+from harness.worker.clocks import Lap, Laps, Stopwatch
 from harness.worker.readings import cpu_frequency_mhz, read_counters
 from harness.worker.wire import Evaluated, Train, Trained
 from impls.adapter import LoadingAdapter, Metrics
@@ -30,36 +31,6 @@ def batches(
     """The examples at ``indices`` (S, B) as canonical (S, B, 1, H, W) float32 and (S, B) int64."""
     pixels = np.divide(rows_at(images, indices), np.float32(255), dtype=np.float32)
     return pixels[:, :, np.newaxis], labels[indices].astype(np.int64)
-
-
-class Laps:
-    """Consecutive stretches of time: each begins where the one before it ended."""
-
-    def __init__(self) -> None:
-        self._began = self._at = self._now()
-
-    def lap(self) -> Lap:
-        """What has passed since the last call."""
-        before, self._at = self._at, self._now()
-        return Lap(self._at.seconds - before.seconds, self._at.cpu_seconds - before.cpu_seconds)
-
-    def total(self) -> Lap:
-        """What has passed since the first stretch began."""
-        now = self._now()
-        return Lap(now.seconds - self._began.seconds, now.cpu_seconds - self._began.cpu_seconds)
-
-    @staticmethod
-    def _now() -> Lap:
-        return Lap(time.perf_counter(), time.process_time())
-
-
-class Lap(NamedTuple):
-    """A stretch of time."""
-
-    seconds: float
-    """By the wall clock."""
-    cpu_seconds: float
-    """Of this process, all of its threads, user and system."""
 
 
 class Work(NamedTuple):
@@ -295,19 +266,6 @@ class TrainingLoop:
 
 def _passed(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
-
-
-class Stopwatch:
-    """Adds up this process's CPU time over all times that it is entered."""
-
-    def __init__(self) -> None:
-        self.cpu_seconds = 0.0
-
-    def __enter__(self) -> None:
-        self._began = time.process_time()
-
-    def __exit__(self, *error: object) -> None:
-        self.cpu_seconds += time.process_time() - self._began
 
 
 def recount(logits: NDArray[Any], labels: NDArray[np.int64], said: Metrics) -> Sample:

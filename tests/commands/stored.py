@@ -8,7 +8,7 @@ import msgspec
 
 from harness.spec.events import Window
 from harness.spec.manifest import Run
-from harness.store.runs import RunWriter
+from harness.store.run_writer import RunWriter
 
 
 def store(run: Run, folder: Path, /, **changes: object) -> Path:

@@ -12,17 +12,11 @@ import pytest
 from harness import paths
 from harness.analysis.deviations import ROUNDINGS, SHAKEN_TIMES, Quantity, Sums
 from harness.commands import oracle as module
-from harness.commands.oracle import (
-    Oracle,
-    Trajectory,
-    Versions,
-    keep_trajectory,
-    read_trajectory,
-    trajectory_of,
-)
+from harness.commands.oracle import Oracle, Versions, trajectory_of
+from harness.commands.trajectories import Trajectory, keep_trajectory, read_trajectory
 from harness.datasets.order import batch_order
 from harness.datasets.weights import initial_weights
-from harness.execution.block import Contender
+from harness.execution.contenders import Contender
 from harness.execution.process import WorkerError
 from harness.execution.proof import Proof, ProofPlan
 from harness.spec.proof_events import Hashes

@@ -18,7 +18,7 @@ from harness import paths
 from harness.datasets.arrays import Arrays, array_path
 from harness.datasets.order import batch_order
 from harness.datasets.weights import initial_weights
-from harness.execution.block import Contender
+from harness.execution.contenders import Contender
 from harness.execution.devices import device_inside
 from harness.spec.cells import Cell
 from harness.spec.recipes import Recipe, read_models, read_recipes

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.execution import block
-from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.block import Block, BlockPlan
+from harness.execution.contenders import Contender
 from harness.execution.process import Timeouts
 from harness.spec.events import (
     AnyEvent,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.execution.block import Block, BlockPlan, Contender
+from harness.execution.block import Block, BlockPlan
+from harness.execution.contenders import Contender
 from harness.execution.devices import device_inside, require_device
 from harness.execution.process import WorkerError
 from harness.execution.proof import ProofPlan, take_proof

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.datasets.arrays import digest_of_order, digest_of_weights
 from harness.datasets.order import batch_order
-from harness.execution.block import Contender, started_worker
+from harness.execution.contenders import Contender, started_worker
 from harness.execution.process import WorkerError
 from harness.execution.proof import (
     AFFORDABLE_FLOPS,

@@ -16,7 +16,8 @@ import numpy as np
 import psutil
 import pytest
 
-from harness.execution.block import Block, BlockPlan, Contender, started_worker
+from harness.execution.block import Block, BlockPlan
+from harness.execution.contenders import Contender, started_worker
 from harness.execution.process import Timeouts, WorkerError
 from harness.execution.proof import ProofPlan, take_proof
 from harness.execution.schedule import seats

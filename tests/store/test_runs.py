@@ -11,7 +11,8 @@ from harness.errors import RecordError, UsageError
 from harness.spec.events import Header, RunFinished, Skip
 from harness.spec.machine import Machine
 from harness.spec.manifest import Manifest, Plan
-from harness.store.runs import RunWriter, read_manifest, read_run, run_folders
+from harness.store.run_writer import RunWriter
+from harness.store.runs import read_manifest, read_run, run_folders
 from tests.analysis.golden import stored_run
 
 

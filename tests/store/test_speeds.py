@@ -9,7 +9,8 @@ from harness.analysis.controlled import controlled_rates
 from harness.errors import RecordError
 from harness.spec.events import Skip
 from harness.spec.proof_events import Parity
-from harness.store.runs import RunWriter, read_run
+from harness.store.run_writer import RunWriter
+from harness.store.runs import read_run
 from harness.store.speeds import read_speed_events
 from tests.analysis.golden import stored_run
 
