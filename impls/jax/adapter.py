@@ -215,7 +215,8 @@ Field = tuple[int, int, int]
 
 def _model(setup: Setup) -> Any:
     """The model in the setup's precision, dropout off where it asks for that."""
-    model = MODELS[setup.model.name](nnx.Rngs(setup.seed))
+    # In one piece: each way of drawing weights would be compiled by itself, for each shape.
+    model = nnx.jit(lambda: MODELS[setup.model.name](nnx.Rngs(setup.seed)))()
     for _, module in nnx.iter_modules(model):
         if isinstance(module, nnx.Dropout) and not setup.dropout:
             module.rate = 0.0

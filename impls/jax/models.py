@@ -15,9 +15,18 @@ import jax.numpy as jnp
 from flax import nnx
 
 BatchNorm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5)
-halved = partial(nnx.max_pool, window_shape=(2, 2), strides=(2, 2))
 averaged = partial(nnx.avg_pool, window_shape=(2, 2), strides=(2, 2))
 pooled = partial(nnx.max_pool, window_shape=(3, 3), strides=(2, 2))
+
+
+def halved(x: Any) -> Any:
+    """Max-pooling of 2 × 2: (N, H, W, C) in, (N, H ÷ 2, W ÷ 2, C) out, H and W being even.
+
+    As the maximum over two axes, whose gradient is quick; that of ``nnx.max_pool``, which looks for
+    each maximum again, takes a quarter of a step of LeNet on a CPU.
+    """
+    n, height, width, channels = x.shape
+    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 def flattened(x: Any) -> Any:
