@@ -293,7 +293,7 @@ def _device(name: str) -> Any:
 @contextmanager
 def _noting(kinds: Iterable[type], note: Callable[[Any, Any], None]) -> Iterator[None]:
     """Meanwhile ``note`` is called with each module of ``kinds`` that is called, and its output."""
-    originals = {kind: kind.__call__ for kind in kinds}
+    originals = {kind: kind.__dict__["__call__"] for kind in kinds if "__call__" in vars(kind)}
 
     def noting(call: Any) -> Any:
         def called(module: Any, *arguments: Any, **options: Any) -> Any:
@@ -304,9 +304,9 @@ def _noting(kinds: Iterable[type], note: Callable[[Any, Any], None]) -> Iterator
         return called
 
     for kind, call in originals.items():
-        kind.__call__ = noting(call)
+        kind.__call__ = noting(call)  # type: ignore[method-assign]
     try:
         yield
     finally:
         for kind, call in originals.items():
-            kind.__call__ = call
+            kind.__call__ = call  # type: ignore[method-assign]

@@ -28,7 +28,11 @@ def create(adapter: JaxAdapter) -> Pieces:
 
 
 class JaxPieces:
-    """The model, loss and optimizer of one adapter."""
+    """The model, loss and optimizer of one adapter.
+
+    Each call waits for its own end: JAX has no way to wait for all that was issued, and calls that
+    do not depend on each other may be computed at the same time.
+    """
 
     def __init__(self, adapter: JaxAdapter, training: CompiledTraining) -> None:
         self._training = training
@@ -41,12 +45,13 @@ class JaxPieces:
     def forward(self, batches: Any) -> Any:
         """The (B, 10) logits of the model in inference mode."""
         ((images, _),) = batches
-        return self._training.logits(images)
+        return jax.block_until_ready(self._training.logits(images))
 
     def forward_backward(self, batches: Any) -> None:
         """The gradients of the mean loss are kept."""
         ((images, labels),) = batches
-        self._gradients, _, _ = self._differentiate(self._training.leaves, images, labels)
+        found = self._differentiate(self._training.leaves, images, labels)
+        self._gradients, _, _ = jax.block_until_ready(found)
 
     def optimizer_step(self) -> None:
         """The state has moved by what Optax makes of the gradients."""
@@ -75,20 +80,20 @@ class JaxPieces:
 
         if backward:
             both = jax.jit(forward_backward)
-            return lambda: both(values, parameters)[1]
+            return lambda: jax.block_until_ready(both(values, parameters))[1]
         forward = jax.jit(outputs_of)
-        return lambda: forward(values, parameters)
+        return lambda: jax.block_until_ready(forward(values, parameters))
 
     def matmul(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> Call:
         """``jnp.matmul``, compiled, in full float32."""
         left, right = self._staged(one), self._staged(other)
         product = jax.jit(jnp.matmul)
-        return lambda: product(left, right)
+        return lambda: jax.block_until_ready(product(left, right))
 
     def copy(self, array: NDArray[np.float32]) -> Call:
         """``jnp.copy``, compiled."""
         source, copied = self._staged(array), jax.jit(jnp.copy)
-        return lambda: copied(source)
+        return lambda: jax.block_until_ready(copied(source))
 
     def on_host(self, array: Any) -> NDArray[Any]:
         """An array's values, from (B, H, W, C) to (B, C, H, W) where it has four dimensions."""
@@ -102,7 +107,8 @@ class JaxPieces:
 
     def _updated(self, leaves: list[Any], gradients: Any) -> list[Any]:
         state = self._training.state(leaves)
-        return jax.tree.leaves(self._training.updated(state, gradients))
+        after: list[Any] = jax.tree.leaves(self._training.updated(state, gradients))
+        return after
 
     def _staged(self, array: NDArray[np.float32]) -> Any:
         return jax.device_put(array, self._device)

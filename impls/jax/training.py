@@ -172,7 +172,8 @@ class CompiledTraining:
         state = self.updated(state, gradients)._replace(
             rest=rest, loss=added(state.loss, loss_sum), correct=state.correct + correct
         )
-        return jax.tree.leaves(state)
+        after: list[Any] = jax.tree.leaves(state)
+        return after
 
     def _inferred(self, leaves: list[Any], images: Any) -> Any:
         state = self.state(leaves)
