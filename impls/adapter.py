@@ -172,6 +172,11 @@ class Adapter(Protocol):
     def train(self, batches: Any) -> None:
         """One optimizer step per staged batch has been issued, in order.
 
+        A worker is warmed up with calls of 1 step and of 5, and with the partial batch and the
+        sizes of evaluations where they will come. Its windows then have other numbers of steps,
+        several in one trial: whatever is compiled must serve all of them, or it is compiled while
+        the clock runs. Sizes of batches are those of the warm-up.
+
         The loss whose gradient is taken is the mean over the batch's B examples. The summed loss
         and the number of correct predictions (of the logits that the step computed, before its
         update) are added up on the device, step by step or at the end of the call: nothing is read

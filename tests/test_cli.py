@@ -106,7 +106,7 @@ def test_run_takes_every_selection_flag():
     [
         (
             ["run", "cup"],
-            "No suite 'cup', expected one of cpu, gate, gpu, smoke, zoo: did you mean cpu?",
+            "'cup', expected one of cpu, frameworks, gate, gpu, smoke, zoo: did you mean cpu?",
         ),
         (["run", "-f", "pytroch"], "did you mean pytorch?"),
         (["run", "-r", "lenet"], "No recipe 'lenet', expected one of"),

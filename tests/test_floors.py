@@ -23,7 +23,10 @@ FLOORS = [
 ]  # fmt: skip
 PURE = ["analysis"]
 FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]
-DISTRIBUTIONS = {"torch", "torchvision", "mxnet", "keras", "tensorflow", "gluon", "pytorch"}
+DISTRIBUTIONS = {
+    "torch", "torchvision", "mxnet", "keras", "tensorflow", "gluon", "pytorch", "jax", "flax",
+    "optax",
+}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

@@ -46,7 +46,8 @@ class Flags:
     framework: Frameworks = None
     recipe: Annotated[list[str] | None, typer.Option("-r", "--recipe")] = None
     mode: Annotated[
-        list[str] | None, typer.Option("--mode", help="eager, compiled, xla or fit.")
+        list[str] | None,
+        typer.Option("--mode", help="How a step is executed: 'list frameworks' shows the modes."),
     ] = None
     input: Annotated[
         list[str] | None,

@@ -28,6 +28,7 @@ def proof_alone(catalogue: Catalogue, *, every_recipe: bool) -> Suite:
         description="",
         recipes=tuple(catalogue.recipes) if every_recipe else usual.recipes,
         frameworks=usual.frameworks,
+        every_framework=True,
         modes=tuple(dict.fromkeys(modes)),
         # In the batches in which they can be timed here, where images are large.
         overrides=catalogue.suites[ALL_MODELS].overrides,

@@ -65,7 +65,11 @@ def named(kind: str, name: str, known: Mapping[str, T]) -> T:
 def chosen_implementations(
     suite: Suite, selection: Selection, known: Mapping[str, Implementation]
 ) -> list[Choice]:
-    """The frameworks to measure, the suite's order first where the command line names none."""
+    """The frameworks to measure, the suite's order first where the command line names none.
+
+    Those that the user brings along follow. Others of our own only where the suite wants every
+    framework, so that a folder more under ``impls/`` changes no suite that is there.
+    """
     frameworks = {
         name: one for name, one in known.items() if one.role == "framework" and not one.variant
     }
@@ -73,7 +77,12 @@ def chosen_implementations(
         asked = selection.frameworks
     else:
         listed = [name for name in suite.frameworks if name in frameworks]
-        others = [name for name in frameworks if name not in suite.frameworks]
+        every = suite.every_framework or not suite.frameworks
+        others = [
+            name
+            for name, one in frameworks.items()
+            if name not in suite.frameworks and (every or not one.is_our_own)
+        ]
         asked = tuple(FrameworkChoice(name) for name in (*listed, *others))
     return [Choice(named("framework", one.name, frameworks), one.version) for one in asked]
 

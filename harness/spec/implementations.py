@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from harness import paths
 from harness.errors import UsageError
 from harness.files import UnreadableFile, clause
 from harness.spec.cells import Input
@@ -137,6 +138,11 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     ``matched``."""
     gpu: GpuLimits | None = None
     """None: it can't be measured on a GPU."""
+
+    @property
+    def is_our_own(self) -> bool:
+        """Whether it came with the suite, and not from a folder that the user named."""
+        return Path(self.folder).parent == paths.IMPLS.resolve()
 
     @property
     def key(self) -> str:

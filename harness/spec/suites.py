@@ -31,7 +31,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     recipes: tuple[str, ...]
     frameworks: tuple[str, ...] = ()
-    """Order of the contenders, the reference contender first; others that there are follow."""
+    """Order of the contenders, the reference contender first. Implementations that the user brings
+    along (``--impl-dir``) follow; none: every one that there is."""
+    every_framework: bool = False
+    """Whether all the others of the suite's own follow too."""
     modes: tuple[str, ...] = ()
     """Modes to measure; none: each implementation's own ``default_mode`` for the
     device."""

@@ -6,6 +6,7 @@ import pytest
 
 from harness import paths
 from harness.commands.model_lines import model_lines
+from harness.spec.implementations import read_implementations
 
 SOURCE = '''"""Models."""
 
@@ -64,7 +65,10 @@ def test_a_folder_without_models(tmp_path):
     assert model_lines(tmp_path) == {}
 
 
-@pytest.mark.parametrize("name", ["pytorch", "gluon", "keras"])
+FRAMEWORKS = [n for n, one in read_implementations(paths.IMPLS).items() if one.role == "framework"]
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
 def test_every_model_of_ours_has_lines(name):
     found = model_lines(paths.IMPLS / name)
     assert {"lenet", "alexnet", "resnet18", "densenet"} <= found.keys()

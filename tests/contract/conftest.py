@@ -15,7 +15,7 @@ from harness import paths
 from harness.environments.collection import Environments
 from harness.spec.implementations import read_implementation
 
-from .drawn import DRAWN, DRAWN_SEED, SMALL
+from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, SMALL, modes_of
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +25,37 @@ def verifications(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, An
     print(f"verifying {', '.join(SMALL)}; of large ones {DRAWN}")
     small = _verified(tmp_path_factory, SMALL)
     large = [
-        _verified(tmp_path_factory, [recipe], *(f"--mode={mode}" for mode in modes))
-        for recipe, modes in DRAWN.items()
+        answer
+        for recipe, drawn in DRAWN.items()
+        for answer in _verified_by_mode(tmp_path_factory, [recipe], drawn)
     ]
     return [small, *large]
 
 
 @pytest.fixture(scope="session")
-def verified_from_drawn_seed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The same of what is small, step by step as each framework does unasked, from today's seed."""
+def verified_from_drawn_seed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The same of what is small, in the mode that each framework names first, from today's seed."""
     print(f"verifying from seed {DRAWN_SEED}")
-    return _verified(tmp_path_factory, SMALL, "--mode=eager", f"--seed={DRAWN_SEED}")
+    return _verified_by_mode(tmp_path_factory, SMALL, 0, f"--seed={DRAWN_SEED}")
+
+
+def _verified_by_mode(
+    tmp_path_factory: pytest.TempPathFactory,
+    recipes: Sequence[str],
+    drawn: int | None,
+    *flags: str,
+) -> list[dict[str, Any]]:
+    """One answer for each of the modes that ``drawn`` means, of the frameworks that have it."""
+    if drawn is None:
+        return [_verified(tmp_path_factory, recipes, *flags)]
+    names: dict[str, list[str]] = {}
+    for one in FRAMEWORKS:
+        for mode in modes_of(one, drawn):
+            names.setdefault(mode, []).append(f"--framework={one.name}")
+    return [
+        _verified(tmp_path_factory, recipes, f"--mode={mode}", *chosen, *flags)
+        for mode, chosen in names.items()
+    ]
 
 
 def _verified(

@@ -10,17 +10,21 @@ import datetime
 import os
 
 from harness import paths
+from harness.spec.implementations import Implementation, read_implementations
 from harness.spec.recipes import read_recipes
 
 SMALL = ["lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64", "lenet-bn"]
 LARGE = [name for name in read_recipes(paths.BENCHMARKS / "recipes.toml") if name not in SMALL]
-MODES = ("eager", "compiled")
-"""Those that every framework has."""
 DAY = datetime.date.today().toordinal()
 DRAWN_SEED = 1000 + DAY % 1_000_000
-DRAWN: dict[str, tuple[str, ...]] = {
-    LARGE[DAY % len(LARGE)]: (MODES[DAY // len(LARGE) % len(MODES)],)
-}
-"""Large recipe → its modes; none: all that a framework has."""
+DRAWN: dict[str, int | None] = {LARGE[DAY % len(LARGE)]: DAY // len(LARGE)}
+"""Large recipe → number of its mode, counted round those of each framework; none: all."""
 if os.environ.get("LEVELFIELD_CONTRACT") == "all":
-    DRAWN = dict.fromkeys(LARGE, ())
+    DRAWN = dict.fromkeys(LARGE)
+FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]
+
+
+def modes_of(one: Implementation, drawn: int | None) -> list[str]:
+    """Those of a framework that are held: all, or the one of this number."""
+    modes = list(one.modes)
+    return modes if drawn is None else [modes[drawn % len(modes)]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,22 +19,22 @@ from harness.spec.cells import INPUTS
 from harness.spec.implementations import read_implementation
 
 SCRIPTS = sorted((paths.BENCHMARKS / "handwritten").glob("*.py"))
-LIBRARIES = {
-    "pytorch": {"torch", "torchvision", "PIL"},
-    "gluon": {"mxnet"},
-    "keras": {"keras", "tensorflow"},
-}
+FOR_IMAGES = {"PIL"}
+"""What comes with a loader's libraries."""
 
 
 def framework_of(path: Path) -> str:
     return path.stem.removesuffix("_by_hand")
 
 
+OURS = [framework_of(path) for path in SCRIPTS]
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=framework_of)
 def test_no_package_is_named_like_a_script(path: Path):
     """Beside a ``pytorch.py``, torchvision's ``import pytorch.vision`` ran that script again."""
     assert path.stem == f"{framework_of(path)}_by_hand"
-    assert framework_of(path) in LIBRARIES
+    assert (paths.IMPLS / framework_of(path) / "impl.toml").is_file()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=framework_of)
@@ -46,7 +47,17 @@ def test_a_script_is_short_and_imports_nothing_of_ours(path: Path):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add(str(node.module).split(".")[0])
-    assert imported - sys.stdlib_module_names == LIBRARIES[framework_of(path)] | {"numpy"}
+    foreign = imported - sys.stdlib_module_names - FOR_IMAGES
+    assert "numpy" in foreign
+    assert len(foreign) > 1
+    assert foreign <= required(framework_of(path))
+
+
+def required(name: str) -> set[str]:
+    """What an implementation's requirements call its libraries, builds for a device left out."""
+    files = (paths.IMPLS / name).glob("requirements-*.txt")
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return {re.split(r"[^\w.]", line)[0] for line in lines}
 
 
 @pytest.mark.frameworks
@@ -81,11 +92,11 @@ def test_a_script_runs_by_itself(path: Path, source: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("source", "frameworks"),
     [
-        ("resident", list(LIBRARIES)),
+        ("resident", OURS),
         # An epoch of a loader takes seconds; the others are tried in the campaign.
         ("loader", ["pytorch"]),
         *(
-            pytest.param(source, list(LIBRARIES), marks=pytest.mark.campaign)
+            pytest.param(source, OURS, marks=pytest.mark.campaign)
             for source in INPUTS
             if source != "resident"
         ),

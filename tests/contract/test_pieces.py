@@ -119,7 +119,7 @@ IMPLEMENTATIONS = {
     if (paths.IMPLS / name / "pieces.py").is_file()
 }
 MODEL = read_models(paths.BENCHMARKS / "models.toml")["lenet"]
-WITHOUT = {("keras", "fit")}
+WITHOUT = {("keras", "fit"), ("jax", "nnx")}
 """Modes that take their step as a whole."""
 
 

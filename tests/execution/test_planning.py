@@ -58,6 +58,34 @@ def test_the_suite_names_the_reference_and_others_follow():
     assert names(chosen_implementations(SUITE, Selection(), KNOWN)) == ["beta", "alpha", "gamma"]
 
 
+def test_a_folder_more_of_our_own_changes_no_suite_that_names_its_contenders():
+    folder = str(paths.IMPLS.resolve() / "delta")
+    ours = msgspec.structs.replace(implementation("delta"), folder=folder)
+    known = {"delta": ours, **KNOWN}
+
+    def chosen(**changes: object) -> list[str]:
+        suite = msgspec.structs.replace(SUITE, **changes)
+        return names(chosen_implementations(suite, Selection(), known))
+
+    assert chosen() == ["beta", "alpha", "gamma"]
+    assert chosen(every_framework=True) == ["beta", "alpha", "delta", "gamma"]
+    assert chosen(frameworks=()) == ["delta", "alpha", "beta", "gamma"]
+    by_name = Selection(frameworks=(FrameworkChoice("delta"),))
+    assert names(chosen_implementations(SUITE, by_name, known)) == ["delta"]
+
+
+@pytest.mark.parametrize("name", read_suites(paths.BENCHMARKS / "suites"))
+def test_a_suite_measures_what_it_lists_or_every_framework(name):
+    suite = read_suites(paths.BENCHMARKS / "suites")[name]
+    known = read_implementations(paths.IMPLS)
+    found = names(chosen_implementations(suite, Selection(), known))
+    assert found[:1] == ["pytorch"]
+    if name == "frameworks":
+        assert set(found) == {one.name for one in known.values() if one.role == "framework"}
+    else:
+        assert found == ["pytorch", "gluon", "keras"]
+
+
 def test_the_command_line_chooses_frameworks_in_its_own_order():
     selection = Selection(frameworks=(FrameworkChoice.parse("gamma@1.2"), FrameworkChoice("beta")))
     choices = chosen_implementations(SUITE, selection, KNOWN)
@@ -124,7 +152,9 @@ def test_on_a_gpu_every_framework_runs_compiled_by_default_and_the_suite_has_bot
     assert {each.default_mode_on("gpu:0") for each in frameworks} == {"compiled"}
     suite = read_suites(paths.BENCHMARKS / "suites")["gpu"]
     modes, left_out = chosen_modes(suite, Selection(), frameworks, "gpu")
-    assert modes == {each.name: ["compiled", "eager"] for each in frameworks}
+    both = ("compiled", "eager")
+    assert modes == {one.name: [m for m in both if m in one.modes] for one in frameworks}
+    assert all(set(both) <= set(modes[name]) for name in suite.frameworks)
     assert left_out == []
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+import tomllib
 
 from harness import paths
 from harness.errors import UsageError
@@ -28,6 +31,23 @@ def test_what_does_not_belong_into_the_file_is_refused(tmp_path, field):
     (tmp_path / "impl.toml").write_text(f'{field} = "x"\n' + REFERENCE.read_text())
     with pytest.raises(UsageError, match=f"unknown field `{field}`"):
         read_implementation(tmp_path)
+
+
+def test_the_documentation_shows_every_field_and_what_it_shows_can_be_read(tmp_path):
+    page = (paths.ROOT / "docs" / "add-a-framework.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"```toml\n(title = .*?)```", page, re.DOTALL)
+    (tmp_path / "impl.toml").write_text(text)
+    shown = read_implementation(tmp_path)
+    table = tomllib.loads(text)
+    assert set(table) == set(Implementation.__struct_fields__) - {*NOT_IN_FILES, "role"}
+    assert set(table["gpu"]) == set(GpuLimits.__struct_fields__)
+    assert set(table["float64"]) == set(Float64.__struct_fields__)
+    shortest = Implementation(
+        name="x", folder="", title="x", package="x", python=("3.11",), default_mode="x",
+        modes={"x": ""}, memory_mib=1,
+    )  # fmt: skip
+    for field in ("adam_formula", "momentum_formula", "variance_formula", "inputs"):
+        assert getattr(shown, field) == getattr(shortest, field), "as where the line is left out"
 
 
 WRONG = {
