@@ -287,6 +287,14 @@ def test_a_busy_machine_fails_nobody(source, wall, cpu):
     assert failures(found) == []
 
 
+@pytest.mark.parametrize(("disturbed", "fails"), [([0, 1], False), (list(ALL), True)])
+def test_a_lead_in_is_judged_by_those_that_nobody_disturbed(disturbed, fails):
+    """Threads that spin for others take CPU time in some lead-ins, a wrong program in all."""
+    trial = spending(HONEST, disturbed, lead_in_cpu_seconds=5.0)
+    failed = {check.name for check in findings(trial).checks if not holds(check)}
+    assert ("lead_in" in failed) == fails
+
+
 def test_records_that_do_not_say_where_the_time_went_are_held_by_the_rest():
     """Those of scripts and of earlier versions: such fields have their defaults."""
     defaults = {
