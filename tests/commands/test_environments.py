@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness import paths
-from harness.commands import preparation
+from harness.commands import resources
 from harness.commands.environments import env_sync
 from harness.environments.records import SyncedEnvironment
 from harness.execution.planning import Choice
@@ -30,7 +30,7 @@ def test_all_that_can_run_on_a_device_get_an_environment_for_it(monkeypatch, dev
         asked.append(({choice.implementation.name for choice in choices}, device))
         return []
 
-    monkeypatch.setattr(preparation, "sync_environments", sync)
+    monkeypatch.setattr(resources, "sync_environments", sync)
     env_sync(device=device)
     assert asked == [(frameworks, device or "cpu")]
     assert set(KNOWN) - {"reference"} == ON_A_GPU

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from harness import paths
-from harness.commands import preparation
+from harness.commands import plan
 from harness.commands.catalogue import read_catalogue
 from harness.commands.gpu_preflight import (
     cells_before_installation,
@@ -124,7 +124,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
         asked.append(([choice.implementation.name for choice in choices], device))
         raise Begun
 
-    monkeypatch.setattr(preparation, "sync_environments", sync)
+    monkeypatch.setattr(plan, "sync_environments", sync)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return asked
 
@@ -165,8 +165,8 @@ def test_the_plan_carries_who_was_left_out_and_why(nvml, monkeypatch) -> None:
             for choice in choices
         ]
 
-    monkeypatch.setattr(preparation, "sync_environments", as_if_made)
-    monkeypatch.setattr(preparation, "available_memory_bytes", lambda: 2**40)
+    monkeypatch.setattr(plan, "sync_environments", as_if_made)
+    monkeypatch.setattr(plan, "available_memory_bytes", lambda: 2**40)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     nvml("h100")
     catalogue = read_catalogue()

@@ -237,7 +237,7 @@ def test_what_is_cut_off_stays_readable_and_goes_on(levelfield, tmp_path, mine, 
 
 def test_the_tools_are_importable_from_where_the_job_says(monkeypatch):
     """Without making anything: the place follows from the environment's folder alone."""
-    from harness.commands import preparation
+    from harness.commands import resources
 
     synced: list[Any] = []
 
@@ -245,7 +245,7 @@ def test_the_tools_are_importable_from_where_the_job_says(monkeypatch):
         synced.extend(choices)
         return [Place("/environments/micro-tools-1")]
 
-    monkeypatch.setattr(preparation, "sync_environments", sync)
+    monkeypatch.setattr(resources, "sync_environments", sync)
     found = tools_folder(Console(), Place("/environments/x", "3.10.4"))  # type: ignore[arg-type]
     assert found == Path("/environments/micro-tools-1/lib/python3.10/site-packages")
     [choice] = synced
