@@ -202,13 +202,16 @@ def test_a_folder_of_our_packages_name_is_passed_over(tmp_path, name):
     assert b"lenet-sgd" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["typer", "numpy"])
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("typer", "list recipes"), ("msgspec", "list recipes"), ("numpy", "report")],
+)
 @pytest.mark.parametrize(
     "content",
     ["", "import nonsense", "1 / 0", "raise SystemExit(1)", "raise OSError(28, 'No space')", "?"],
 )
-def test_a_library_that_can_t_be_loaded_is_one_line_and_2(tmp_path, name, content):
-    done = shell("$LF list recipes", tmp_path, **in_the_way(tmp_path, name, content))
+def test_a_library_that_can_t_be_loaded_is_one_line_and_2(tmp_path, name, command, content):
+    done = shell(f"$LF {command}", tmp_path, **in_the_way(tmp_path, name, content))
     said = check(done, 2)
     assert len(said.splitlines()) == 1
     assert said.startswith("levelfield: ")
