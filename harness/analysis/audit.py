@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.accounts import accounts
+from harness.analysis.accounts import accounts, calm_windows
 from harness.analysis.audit_checks import Conditions, check_of, quotient, worst_of
 from harness.analysis.deviations import FACTOR, ROUNDINGS, granted_at_most
 from harness.analysis.parity import ParityResult
@@ -276,5 +276,7 @@ def _unmade(windows: Sequence[Window], alone: int, conditions: Conditions) -> It
             f"losses of {alone} of {len(windows)} windows were held against "
             "nothing: the oracle did not go so far"
         )
+    if not (conditions.cell.loads or calm_windows(windows, conditions.cell)):
+        yield "its lead-ins were not held: others used the CPUs all the time"
     if not all(window.weights_before for window in windows):
         yield "its time was not accounted for: it does not say where it went"

@@ -295,6 +295,22 @@ def test_a_lead_in_is_judged_by_those_that_nobody_disturbed(disturbed, fails):
     assert ("lead_in" in failed) == fails
 
 
+def test_beside_other_work_a_lead_in_says_nothing_and_that_is_said():
+    wrong = spending(HONEST, ALL, lead_in_cpu_seconds=5.0)
+    taken = [
+        msgspec.structs.replace(
+            one, idle_seconds=max(0.0, 1.5 * one.wall_seconds - one.cpu_seconds)
+        )
+        for one in wrong.windows
+    ]
+    found = findings(wrong._replace(windows=tuple(taken)))
+    assert "lead_in" not in names(found)
+    assert "its lead-ins were not held: others used the CPUs all the time" in found.unmade
+    # One window at rest is enough to see it.
+    found = findings(wrong._replace(windows=(wrong.windows[0], *taken[1:])))
+    assert "lead_in" in {check.name for check in found.checks if not holds(check)}
+
+
 def test_records_that_do_not_say_where_the_time_went_are_held_by_the_rest():
     """Those of scripts and of earlier versions: such fields have their defaults."""
     defaults = {
