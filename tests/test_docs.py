@@ -6,6 +6,7 @@ import ast
 import configparser
 import pkgutil
 import re
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -135,3 +136,10 @@ def test_the_floors_are_those_that_are_tested():
     _, _, rest = ARCHITECTURE.read_text(encoding="utf-8").partition("\n## The floors\n")
     table, _, _ = rest.partition("\n## ")
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == FLOORS
+
+
+def test_nothing_that_readers_make_is_tracked() -> None:
+    """A tracked ``.venv`` would stand in the way of the README's first command."""
+    made = ("git", "-C", str(ROOT), "ls-files", "--", ".venv", ".tox", ".ci/venv", "results/runs")
+    listed = subprocess.run(made, capture_output=True, text=True, check=False)
+    assert listed.stdout == ""

@@ -70,9 +70,9 @@ def accounts(windows: Sequence[Window], conditions: Conditions) -> Iterator[Audi
 def calm_windows(windows: Sequence[Window], cell: Cell) -> list[Window]:
     """Those in which others took no more than ``FOREIGN_LIMIT`` CPUs from the cell's threads.
 
-    Beside more, two steps by themselves say nothing: they took 17 times the CPU time of timed ones
-    in an honest worker, whose threads spun for others that were off their CPU. Where it is not
-    known what others took, nothing was.
+    Beside more, two steps by themselves say nothing: in one run with a test suite beside it, an
+    honest worker's usual lead-in took 17 times the CPU time of as many timed steps. Where it is not
+    known what others took, a window counts as calm.
     """
     if cell.device != "cpu":
         return list(windows)
