@@ -208,7 +208,7 @@ def tax(
 
 @app.command()
 @takes_flags(
-    "recipe", "input", "loader_workers", "epochs", "blocks", "budget", "no_aa", "reference"
+    "recipe", "input", "loader_workers", "epochs", "blocks", "budget", "no_aa", "reference", "fresh"
 )
 def micro(
     flags: Flags,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from harness import paths
@@ -10,6 +11,17 @@ from harness.spec.implementations import Implementation
 
 OF_EVERY_WORKER = ("harness/worker", "impls/*.py")
 """Below the top of a levelfield."""
+
+
+@cache
+def harness_digest() -> str:
+    """SHA-256, 64 hexadecimal digits, over names and contents of the harness's own modules."""
+    digest = hashlib.sha256()
+    top = paths.ROOT / "harness"
+    for path in sorted(top.rglob("*.py")):
+        digest.update(f"{path.relative_to(top)}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def code_digest(implementation: Implementation) -> str:

@@ -90,6 +90,9 @@ class Flags:
     reference: Annotated[
         str | None, typer.Option("--reference", help="Contender that the others are compared with.")
     ] = None
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Prove anew what earlier runs have proved.")
+    ] = False
     impl_dir: ImplDirs = None
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")
@@ -133,6 +136,7 @@ class Flags:
             timeout_seconds=_seconds("--timeout", self.timeout),
             aa=False if self.no_aa else None,
             reference=self.reference,
+            fresh=self.fresh,
             impl_dirs=tuple(self.impl_dir or ()),
         )
 

@@ -137,7 +137,7 @@ def _workers(
             console.status(f"block {number}")
             if number > 1 and time.monotonic() - began + durations[-1] > seconds:
                 break
-    # A block's time is that of its contenders one after the other.
+    # At most: the workers of a block start side by side where there are CPUs for it.
     return Against(what, paired_logs(events), float(np.median(durations)) / 2 * CONTENDERS)
 
 

@@ -168,6 +168,7 @@ def plan_run(
             seeds=tuple(range(selection.seed, selection.seed + suite.seeds)),
             budget_seconds=selection.budget_seconds,
             timeout_seconds=selection.timeout_seconds,
+            fresh=selection.fresh,
         ),
         datasets=tuple(
             msgspec.structs.replace(one.used(), place=without_home(one.place))

@@ -17,6 +17,7 @@ from harness.analysis.parity import parity_verdict
 from harness.commands.board import Standings
 from harness.console import Console
 from harness.report.cast import cast_of
+from harness.report.formats import day
 from harness.spec.cells import Cell
 from harness.spec.events import (
     AnyEvent,
@@ -29,7 +30,7 @@ from harness.spec.events import (
     Window,
 )
 from harness.spec.manifest import Group, Manifest
-from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity
+from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity, ProofEvent
 
 
 class RunProgress:
@@ -140,7 +141,9 @@ class RunProgress:
                 shown = [f"{each.value:.1e}" for each in worst if each and each.value is not None]
                 where = "" if event.precision == "float32" else f" in {event.precision}"
                 off = ", ".join(shown)
-                self._console.say(f"verified {event.cell}{where}: {off} from the oracle at most")
+                self._console.say(
+                    f"verified {event.cell}{where}: {off} from the oracle at most{_when(event)}"
+                )
             return
         for failure in result.failures:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
@@ -148,7 +151,7 @@ class RunProgress:
     def _dropout(self, event: DropoutCheck) -> None:
         verdict = dropout_verdict(event)
         if verdict.passed:
-            self._console.say(f"verified {event.cell}: its dropout is the oracle's")
+            self._console.say(f"verified {event.cell}: its dropout is the oracle's{_when(event)}")
         for failure in verdict.failures:
             self._console.warn(f"parity failed: {event.cell}: {failure}")
 
@@ -208,6 +211,13 @@ class RunProgress:
         known = {name: statistics.mean(each) for name, each in self._long_durations.items()}
         usual = statistics.mean(known.values())
         return _in_words(sum(known.get(name, usual) for name in everything[done:]))
+
+
+def _when(proof: ProofEvent) -> str:
+    """``, as of DATE``, where an earlier run has proved it; nothing where this one has."""
+    if proof.proved_at is None:
+        return ""
+    return f", as proved on {day(proof.proved_at)} with the same code and packages"
 
 
 def _in_words(seconds: float) -> str:

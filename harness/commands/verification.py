@@ -29,6 +29,7 @@ from harness.analysis.deviations import (
 from harness.analysis.dropout import settled
 from harness.analysis.trials import Trial
 from harness.commands.forecast import Forecast, model_of, with_setup
+from harness.commands.kept_proofs import AnyProof, KeptProofs
 from harness.commands.preparation import Prepared
 from harness.commands.trajectories import Trajectory
 from harness.environments.machine import measured_peak_flops
@@ -72,6 +73,7 @@ class Verification:
         self._ends = ends
         self._record = record
         self._forecast = Forecast(manifest, prepared, logs, ends.parent / "oracle")
+        self._kept = KeptProofs(manifest, prepared)
         self._draws: dict[str, Drawn] = {}
         """Recipe → the oracle's losses under many dropout masks, of the latest recipe."""
         self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
@@ -79,29 +81,21 @@ class Verification:
     def verify(self, cell: Cell) -> None:
         """``cell`` was held against the oracle in a worker of its own, or its failure is recorded.
 
-        Where float32 is too blunt to prove much, the same code is held in float64 as well.
+        Where float32 is too blunt to prove much, the same code is held in float64 as well. What an
+        earlier run has proved with the same code, packages, data and machine is taken over.
         """
-        contender = self._prepared.contenders[cell.id]
+        plan = self._forecast.proof_plan(cell)
+        kept = self._kept.of(cell, plan, time.time())
+        for event in kept:
+            self._record(event)
+        if kept:
+            return
+        made = []
         try:
-            expected = self._forecast.trajectory(cell)
-            plan = self._forecast.proof_plan(cell)
-            proof = take_proof(contender, plan, self._log(cell, "proof"))
-            self._record(self._parity(cell, proof, expected, plan))
-            float64 = self._prepared.float64[cell.id]
-            if (
-                expected.finer_envelope
-                and is_blunt(expected.envelope)
-                and float64 is not None
-                and cell.mode in float64.modes
-            ):
-                proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
-                expected = self._forecast.trajectory(cell, float64=True)
-                exactness = _exactness(float64)
-                self._record(self._parity(cell, proof, expected, plan, exactness=exactness))
-            if cell.loads and not contender.script:
-                self._record(self._loader(contender, expected))
-            if drops(model_of(contender)) and not contender.script:
-                self._record(self._dropout(contender))
+            for event in self._proved(cell, plan):
+                made.append(event)
+                self._record(event)
+            self._kept.keep(cell, plan, made)
         except WorkerError as error:
             self._record(
                 Failure(
@@ -112,6 +106,32 @@ class Verification:
                     detail=error.detail,
                 )
             )
+
+    def _proved(self, cell: Cell, plan: ProofPlan) -> Iterator[AnyProof]:
+        """All that can be proved of ``cell`` before it is timed.
+
+        Raises:
+            WorkerError: a worker, or the oracle, failed.
+        """
+        contender = self._prepared.contenders[cell.id]
+        expected = self._forecast.trajectory(cell)
+        proof = take_proof(contender, plan, self._log(cell, "proof"))
+        yield self._parity(cell, proof, expected, plan)
+        float64 = self._prepared.float64[cell.id]
+        if (
+            expected.finer_envelope
+            and is_blunt(expected.envelope)
+            and float64 is not None
+            and cell.mode in float64.modes
+        ):
+            proof = take_proof(_in_float64(contender), plan, self._log(cell, "proof-float64"))
+            expected = self._forecast.trajectory(cell, float64=True)
+            exactness = _exactness(float64)
+            yield self._parity(cell, proof, expected, plan, exactness=exactness)
+        if cell.loads and not contender.script:
+            yield self._loader(contender, expected)
+        if drops(model_of(contender)) and not contender.script:
+            yield self._dropout(contender)
 
     def over_seeds(self, cell: Cell, seeds: Sequence[int]) -> Iterator[tuple[int, Parity]]:
         """A proof of ``cell`` from each of ``seeds``, all from one worker; none is recorded.

@@ -6,7 +6,9 @@ import itertools
 import secrets
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import msgspec
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from harness.environments.machine import default_threads
 from harness.execution.contenders import Contender, started_worker
 from harness.execution.devices import require_device
 from harness.execution.family import CpuSeconds
@@ -149,9 +152,7 @@ class Block:
             if first.cell.device != "cpu":  # the others of a group are on the same
                 visible = first.variables.get("CUDA_VISIBLE_DEVICES", "")
                 self._gpu = self._stack.enter_context(self._open_gpu(visible))
-            taken = seats(self._plan.seed, self._plan.number, len(self._contenders))
-            for seat, number in enumerate(taken):
-                self._start(seat, self._contenders[number])
+            self._start()
             if self._plan.long:
                 self._train_epochs()
             else:
@@ -171,8 +172,29 @@ class Block:
             self._audit(end)
         self._record(end)
 
-    def _start(self, seat: int, contender: Contender) -> None:
-        """The contender's worker is warm and waits, or its failure is recorded."""
+    def _start(self) -> None:
+        """Every contender's worker is warm and waits, or its failure is recorded.
+
+        They start side by side, one for each CPU; but one by one where their phases are told of,
+        as those of long trials are, and on a GPU, which all of them would fill at once.
+        """
+        alone = self._plan.long or self._contenders[0].cell.device != "cpu"
+        at_once = 1 if alone else default_threads()
+        # Before the workers: they are ended first, and with them what the pool waits for.
+        pool = self._stack.enter_context(ThreadPoolExecutor(at_once))
+        taken = seats(self._plan.seed, self._plan.number, len(self._contenders))
+        coming = deque((seat, self._contenders[number]) for seat, number in enumerate(taken))
+        starting: dict[Future[Ready], Trial] = {}
+        while coming or starting:
+            while coming and len(starting) < at_once:
+                # From this thread: a worker ends with the one that started it (PR_SET_PDEATHSIG).
+                if trial := self._spawned(*coming.popleft()):
+                    starting[pool.submit(self._warm, trial)] = trial
+            for warm in wait(starting, return_when=FIRST_COMPLETED).done:
+                self._guard(starting.pop(warm), partial(self._take_in, warm=warm))
+
+    def _spawned(self, seat: int, contender: Contender) -> Trial | None:
+        """The contender's worker is a process now, or its failure is recorded."""
         number = next(self._numbers)
         self._record(
             TrialStarted(
@@ -191,23 +213,30 @@ class Block:
             process = started_worker(contender, log)
         except WorkerError as error:
             self._record(self._failure(number, contender, error))
-            return
+            return None
         self._stack.enter_context(process)
         trial = Trial(number, seat, contender, process)
         self._trials.append(trial)
-        self._guard(trial, self._warm)
+        return trial
 
-    def _warm(self, trial: Trial) -> None:
+    def _warm(self, trial: Trial) -> Ready:
+        """The worker is warm and rests. Runs beside others: nothing is recorded here."""
         trial.phases["spawn"] = trial.process.greet()
         job = msgspec.structs.replace(trial.contender.job, whole_epochs=self._plan.long)
         ready = trial.process.ask(job, Ready, "import")
-        require_device(trial.contender.cell, ready)
-        trial.ready = ready
-        trial.phases.update(ready.phases)
+        self._rest(trial)
+        return ready
+
+    def _take_in(self, trial: Trial, warm: Future[Ready]) -> None:
+        """The warm worker is what was asked for, and proved where that is wanted."""
+        trial.ready = warm.result()
+        require_device(trial.contender.cell, trial.ready)
+        trial.phases.update(trial.ready.phases)
         trial.phases.update(training=0.0, evaluation=0.0)
         if self._prove is not None:
+            trial.process.resume()
             self._prove(trial.contender, trial.process, trial.number)
-        self._rest(trial)
+            self._rest(trial)
 
     def _train_epochs(self) -> None:
         """Every contender has trained all epochs, with an evaluation after each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable
 
@@ -22,6 +23,11 @@ class Amount(str):
         amount = super().__new__(cls, text)
         amount.raw, amount.unit = raw, unit
         return amount
+
+
+def day(moment: float) -> str:
+    """``2026-11-28``: the day in UTC of ``moment``, in seconds since 1970."""
+    return f"{datetime.datetime.fromtimestamp(moment, datetime.timezone.utc):%Y-%m-%d}"
 
 
 def number(value: float | None) -> str:

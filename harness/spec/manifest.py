@@ -61,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     budget_seconds: Seconds | None = None
     timeout_seconds: Seconds | None = None
     """After which a silent worker is taken for hung, where the user has said so."""
+    fresh: bool = False
+    """Whether proofs of earlier runs are not taken over."""
 
 
 Study = Literal["run", "verify", "reproduce", "compare", "gate", "tax", "micro"]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.spec.bounds import Count, Rounding
+from harness.spec.bounds import Count, Moment, Rounding
 from harness.spec.event import Event
 
 
@@ -41,7 +41,15 @@ class Hashes(msgspec.Struct, frozen=True, kw_only=True):
     """Indices of all examples trained on, int64 little-endian, in the order of training."""
 
 
-class Parity(Event, tag="parity", frozen=True, kw_only=True):
+class ProofEvent(Event, frozen=True, kw_only=True):
+    """What all have in common that is proved of a cell before it is timed."""
+
+    proved_at: Moment | None = None
+    """When that was, where an earlier run has proved it with the same code, packages, data and
+    machine; none: now."""
+
+
+class Parity(ProofEvent, tag="parity", frozen=True, kw_only=True):
     """A cell was held against the oracle."""
 
     cell: str
@@ -117,7 +125,7 @@ class Audit(Event, tag="audit", frozen=True, kw_only=True):
     """One clause for each check that could not be made, and why."""
 
 
-class LoaderCheck(Event, tag="loader_check", frozen=True, kw_only=True):
+class LoaderCheck(ProofEvent, tag="loader_check", frozen=True, kw_only=True):
     """An epoch of a framework's own loader was looked at, and its first batches trained on twice:
     as the loader brings them, and staged on the device as the proof has them."""
 
@@ -139,7 +147,7 @@ class LoaderCheck(Event, tag="loader_check", frozen=True, kw_only=True):
     """Loss, hits and weights after the first batches, against those of the staged ones."""
 
 
-class DropoutCheck(Event, tag="dropout_check", frozen=True, kw_only=True):
+class DropoutCheck(ProofEvent, tag="dropout_check", frozen=True, kw_only=True):
     """The losses of one batch under many dropout masks were taken, of a cell and of the oracle.
 
     Both from the common initial weights, with an optimizer whose rate is 0.

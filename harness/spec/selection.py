@@ -52,4 +52,6 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float | None = None
     aa: bool | None = None
     reference: str | None = None
+    fresh: bool = False
+    """Whether proofs of earlier runs are not taken over."""
     impl_dirs: tuple[str, ...] = ()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from harness.spec.events import (
     Window,
 )
 from harness.worker.readings import read_counters
+from harness.worker.wire import Ready
 
 pytestmark = pytest.mark.heavy
 
@@ -67,6 +69,38 @@ def test_the_second_copy_is_not_always_the_last_to_start(contender, tmp_path):
         events = run_block(tmp_path, contenders, plan)
         orders.append([started.twin for started in of(events, TrialStarted)])
     assert orders == [[False, True], [True, False]]
+
+
+def test_workers_of_a_short_block_start_side_by_side(contender, tmp_path, monkeypatch):
+    monkeypatch.setattr(block, "default_threads", lambda: 2)
+    both, warm = threading.Barrier(2, timeout=60), Block._warm
+
+    def met(self: Block, trial: block.Trial) -> Ready:
+        both.wait()
+        return warm(self, trial)
+
+    monkeypatch.setattr(Block, "_warm", met)
+    events = run_block(tmp_path, [contender(), contender()._replace(twin=True)])
+    assert not of(events, Failure)
+    assert len(of(events, TrialFinished)) == 2
+
+
+@pytest.mark.parametrize(("long", "cpus"), [(True, 2), (False, 1)])
+def test_the_others_start_one_by_one(contender, tmp_path, monkeypatch, long, cpus):
+    monkeypatch.setattr(block, "default_threads", lambda: cpus)
+    starting, most, warm = set(), [], Block._warm
+
+    def counted(self: Block, trial: block.Trial) -> Ready:
+        starting.add(trial.number)
+        most.append(len(starting))
+        ready = warm(self, trial)
+        starting.remove(trial.number)
+        return ready
+
+    monkeypatch.setattr(Block, "_warm", counted)
+    plan = PLAN._replace(long=long, epochs=1)
+    run_block(tmp_path, [contender(), contender()._replace(twin=True)], plan)
+    assert most == [1, 1]
 
 
 def test_trials_of_one_seed_are_the_same_to_the_last_bit(contender, tmp_path):

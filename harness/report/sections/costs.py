@@ -34,6 +34,8 @@ PHASES = (
     "training",
     "evaluation",
 )
+LONG = "a long trial"
+TOGETHER = " The workers of a short block start side by side: each then takes longer than alone."
 
 
 def costs_section(story: Story) -> Section | None:
@@ -68,11 +70,12 @@ def _cost_blocks(
         ]
         for blocks in finished
     )
+    # Workers of short trials start side by side: those of long ones show what each takes alone.
     chosen = _one_a_cell(long) or _one_a_cell(short)
     if not chosen:
         yield Paragraph(text="No trial was finished.", tone="quiet")
         return
-    which = "a long trial" if long else "a short trial"
+    which = LONG if long else "a short trial"
     yield Gallery(
         figures=(
             _phases_figure(story, group, chosen, which),
@@ -161,7 +164,7 @@ def _phases_table(story: Story, chosen: Sequence[Trial], which: str) -> Table:
             )
             for trial in chosen
         ),
-        note="The first trial of each contender, as recorded.",
+        note=f"The first trial of each contender, as recorded.{'' if which == LONG else TOGETHER}",
     )
 
 

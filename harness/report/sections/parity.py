@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.analysis.audit import audit_verdict
 from harness.analysis.parity import cross_deviations, parity_verdict
 from harness.report.figures import Curves, Line, Panel
-from harness.report.formats import NOTHING, deviation, joined
+from harness.report.formats import NOTHING, day, deviation, joined
 from harness.report.page import (
     Block,
     Column,
@@ -26,6 +26,10 @@ from harness.spec.proof_events import Audit, Deviation, Parity
 
 LAX = 0.5
 """A tolerance from which on a check proves nothing: half of the value itself may be off."""
+
+EARLIER = (
+    " With a date: proved then by an earlier run, with the same code, packages, data and machine."
+)
 
 
 def parity_section(story: Story) -> Section:
@@ -75,7 +79,8 @@ def _group_blocks(story: Story, group: Group) -> Iterator[Block]:
         "windows take them, with every tensor at the end. Granted is ten times what rounding does "
         "to the oracle itself on these very batches, a hundred times in recipes that amplify it. "
         "The formula is the implementation's own, and its proof is against that one. Dropout is "
-        "off in a proof: random masks cannot be matched.",
+        "off in a proof: random masks cannot be matched."
+        + (EARLIER if any(one.proved_at is not None for one in shown) else ""),
     )
     yield from _lax(story, [proofs[cell] for cell in group.cells if cell in proofs])
     yield from _audits(story, group)
@@ -202,8 +207,9 @@ def _row(story: Story, proof: Parity) -> tuple[Datum, ...]:
     result = parity_verdict(proof)
     where = "" if proof.trial is None else f", in trial {proof.trial}"
     exact = "" if proof.precision == "float32" else f" in {proof.precision}"
+    before = "" if proof.proved_at is None else f" on {day(proof.proved_at)}"
     passed = (
-        Datum(f"proved{exact}", "good")
+        Datum(f"proved{exact}{before}", "good")
         if result.passed
         else Datum(f"failed{exact}{where}", "bad", strong=True)
     )
