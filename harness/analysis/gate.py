@@ -1,8 +1,9 @@
 """The regression gate: has a cell become slower, less accurate, or wrong, since its base?
 
 *Speed.* Base and head took turns in the same blocks. A test of a slowdown (see ``slowdown``) over
-all cells: below α (.01) the cell is *slower*. Else, where the one-sided 95 % upper bound lies below
-``blind_to`` (10 %), speed has *held*; else the gate has seen too little, *too noisy*. So has every
+all cells, at several looks that share α (.01): below it the cell is *slower*. Else, where the
+one-sided 95 % upper bound lies below ``blind_to`` (10 %), speed has *held*; else the gate has seen
+too little, *too noisy*. A cell that is decided at a look is measured no further. Too noisy is every
 cell where a reference differed from its own second copy, but for a slowdown whose adjusted lower
 bound is more than 3 times, on the log scale, what any A/A interval of the run admits: that stays
 *slower* (see ``slowdown.beyond_noise``).
@@ -33,10 +34,16 @@ from harness.analysis.estimate import Estimate, Floats, Interval
 from harness.analysis.judgement import Verdict
 from harness.analysis.observations import Observations, once
 from harness.analysis.outcomes import Accuracy, Proof, Speed, exit_code
-from harness.analysis.protocol import LEAST_BLOCKS
 from harness.analysis.rules import Worsening, worsenings
 from harness.analysis.samples import Contender, log_ratios
-from harness.analysis.slowdown import accuracy_limits, beyond_noise, failed_noise_floors, slowdowns
+from harness.analysis.slowdown import (
+    LEAST_BLOCKS,
+    Slowdown,
+    accuracy_limits,
+    beyond_noise,
+    failed_noise_floors,
+    slowdowns,
+)
 from harness.analysis.verdicts import judge
 from harness.spec.events import Skip
 from harness.spec.gates import GateTerms, Thresholds
@@ -64,10 +71,11 @@ class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
     slowdown_at_least: float | None = None
     """Holm-adjusted lower bound."""
     slowdown_at_most: float | None = None
-    """Upper bound of one-sided confidence 0.95, not adjusted."""
+    """Upper bound, not adjusted for the other cells: the looks share an error of 0.05."""
     p_adjusted: float | None = None
-    """Of a slowdown of at most the threshold."""
+    """Of a slowdown of at most the threshold, at the look that decided."""
     blocks: int = 0
+    """Of that look, with both."""
     noise_floor: Interval | None = None
     """What the base shows against its own second copy, as ratio of rates."""
     accuracy_loss: float | None = None
@@ -77,6 +85,9 @@ class GatedCell(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_loss_at_most: float | None = None
     """Upper bound of one-sided confidence 0.95, not adjusted."""
     seeds: int = 0
+    base_trained_at: float | None = None
+    """When the base's accuracies were taken, in seconds since 1970, where an earlier gate has
+    trained it with the same code, packages, data and seeds; of several, the first."""
     confounders: tuple[str, ...] = ()
     """What else differs between the two environments."""
 
@@ -137,19 +148,38 @@ def gate(run: Observations) -> GateJudgement:
 
 def _slowdowns(
     run: Observations, thresholds: Mapping[str, Thresholds], terms: GateTerms
-) -> dict[str, Worsening]:
-    """Head → whether it is slower, on the log scale; heads with too few blocks are left out."""
+) -> dict[str, Slowdown]:
+    """Head → whether it is slower; heads with too few blocks are left out."""
     logs: dict[str, Floats] = {}
     for group in run.manifest.plan.groups:
         if group.cells[-1] in thresholds and len(group.cells) == 2:
             base, head = (Contender(cell) for cell in group.cells)
             # Rates are examples by time: the base's over the head's are times the other way round.
-            values = log_ratios(run.samples[group.name], base, head)
-            values = values[: max(run.manifest.plan.looks)]
-            logs[head.cell] = values[~np.isnan(values)]
-    tested = {head: own for head, own in logs.items() if len(own) >= LEAST_BLOCKS}
-    limits = [thresholds[head] for head in tested]
-    return dict(zip(tested, slowdowns(list(tested.values()), limits, terms.alpha), strict=True))
+            logs[head.cell] = log_ratios(run.samples[group.name], base, head)
+    own = [thresholds[head] for head in logs]
+    found = slowdowns(list(logs.values()), own, terms.alpha, run.manifest.plan.looks)
+    return {head: each for head, each in zip(logs, found, strict=True) if each is not None}
+
+
+def groups_undecided(run: Observations) -> tuple[str, ...]:
+    """Names of the groups that a gate has to measure further: those before a look that is to come,
+    and undecided so far.
+
+    Where a reference differed from its own second copy more blocks settle nothing.
+    """
+    plan, terms = run.manifest.plan, run.manifest.gate or GateTerms(base="")
+    thresholds = {group.cells[-1]: terms.of(run.cells[group.cells[-1]]) for group in plan.groups}
+    decided = {
+        head for head, own in _slowdowns(run, thresholds, terms).items() if own.word != "open"
+    }
+    restless = bool(failed_noise_floors(judge(run)))
+    first, last = min(plan.looks), max(plan.looks)
+    return tuple(
+        group.name
+        for group in plan.groups
+        if (blocks := len(run.samples[group.name].blocks)) < first
+        or (blocks < last and not restless and group.cells[-1] not in decided)
+    )
 
 
 def _accuracy_losses(
@@ -172,7 +202,7 @@ def _gated(
     base: str,
     head: str,
     thresholds: Thresholds,
-    slower: Worsening | None,
+    slower: Slowdown | None,
     loss: Worsening | None,
 ) -> GatedCell:
     """One cell, with all that was found of it.
@@ -181,7 +211,7 @@ def _gated(
         run: the gate's.
         base, head: ids of the two cells.
         thresholds: the head's.
-        slower: what the family's rule says of its time, on the log scale.
+        slower: what the family's rule says of its time.
         loss: what it says of its final accuracy.
     """
     verdict = next(
@@ -217,8 +247,18 @@ def _gated(
             accuracy_loss_at_least=loss.at_least,
             accuracy_loss_at_most=loss.at_most,
             seeds=loss.estimate.n,
+            base_trained_at=_trained_at(run, base),
         )
     return found
+
+
+def _trained_at(run: Observations, cell: str) -> float | None:
+    """When an earlier gate has trained ``cell``, if one has."""
+    trials = (trial.started for block in run.long_blocks for trial in block.trials)
+    return min(
+        (one.trained_at for one in trials if one.cell == cell and one.trained_at is not None),
+        default=None,
+    )
 
 
 class _SpeedOutcome(NamedTuple):
@@ -232,7 +272,7 @@ class _SpeedOutcome(NamedTuple):
 
 
 def _speed(
-    run: Observations, verdict: Verdict, thresholds: Thresholds, slower: Worsening | None
+    run: Observations, verdict: Verdict, thresholds: Thresholds, slower: Slowdown | None
 ) -> _SpeedOutcome:
     """The rule's outcome, unless something stands in its way.
 
@@ -253,21 +293,25 @@ def _speed(
     restless = verdict.reason == "aa_failed"
     believed = slower is not None and slower.word == "worse"
     if believed and slower is not None and restless:
-        believed = beyond_noise(slower.at_least, failed_noise_floors(judge(run)))
+        believed = beyond_noise(slower.timed.at_least, failed_noise_floors(judge(run)))
     if of_head and not believed:
         return _SpeedOutcome("failed", of_head)
     if slower is None or verdict.status == "indicative":
         return _too_few(verdict, of_base, timed=slower is not None)
-    blocks = slower.estimate.n
+    timed = slower.timed
+    blocks = timed.estimate.n
     if believed:
         why = f"{UNEQUAL}, but by less than a third of this at the most" if restless else ""
-        return _SpeedOutcome("slower", why, blocks, slower)
+        return _SpeedOutcome("slower", why, blocks, timed)
     if restless:
-        return _SpeedOutcome("too_noisy", UNEQUAL, blocks, slower)
+        return _SpeedOutcome("too_noisy", UNEQUAL, blocks, timed)
+    if slower.word == "open":
+        why = f"{blocks} blocks leave it open, and the next look was not reached"
+        return _SpeedOutcome("too_noisy", why, blocks, timed)
     if slower.word == "too_noisy":
         why = f"a slowdown of {thresholds.blind_to:.0%} could have gone unseen"
-        return _SpeedOutcome("too_noisy", why, blocks, slower)
-    return _SpeedOutcome("held", "", blocks, slower)
+        return _SpeedOutcome("too_noisy", why, blocks, timed)
+    return _SpeedOutcome("held", "", blocks, timed)
 
 
 def _too_few(verdict: Verdict, failure: str, *, timed: bool) -> _SpeedOutcome:
@@ -275,6 +319,8 @@ def _too_few(verdict: Verdict, failure: str, *, timed: bool) -> _SpeedOutcome:
     if verdict.blocks == 0:
         return _SpeedOutcome("not_compared", verdict.detail or failure)
     why = f"{verdict.blocks} blocks with both, expected {LEAST_BLOCKS} or more"
+    if verdict.blocks >= LEAST_BLOCKS:
+        why = f"{verdict.blocks} blocks with both, and the first look was not reached"
     if timed:
         why = f"fewer than {LEAST_BLOCKS} blocks with the base's second copy"
     return _SpeedOutcome("too_noisy", why, verdict.blocks)

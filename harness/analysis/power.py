@@ -1,25 +1,24 @@
 """How often the gate cries wolf, and how often it catches a slowdown: by simulation.
 
 The noise is real: log ratios of paired windows of a contender and its own second copy, recorded
-block by block. A made-up gate draws whole blocks with replacement, each with a random sign (which
-of two copies is called the base is arbitrary), so that what belongs together within a block stays
-together; a slowdown is added on the log scale; the gate's own code decides.
+block by block. A made-up gate draws blocks with replacement, and of each its rounds with
+replacement, so that both levels of noise are there and what belongs together within a block stays
+together; a slowdown is added on the log scale; the gate's own code decides, look by look.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.analysis.estimate import Floats
 from harness.analysis.observations import Observations
 from harness.analysis.samples import mean_log
-from harness.analysis.slowdown import slowdowns
+from harness.analysis.slowdown import planned_looks, slowdowns
 from harness.spec.gates import Thresholds
 
 CONFIDENCE = 0.95
@@ -45,6 +44,22 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
         """Of the blocks' log ratios."""
         return float(np.sqrt(np.mean(np.square(self.medians()))))
 
+    def drawn(self, random: np.random.RandomState, shape: tuple[int, ...]) -> Floats:
+        """Medians of blocks, with replacement at both levels: blocks, then rounds within each.
+
+        Each has a random sign: which of two copies is the base is arbitrary.
+        """
+        lengths = np.array([len(block) for block in self.blocks])
+        values = np.full((len(lengths), int(lengths.max())), np.nan)
+        for row, block in zip(values, self.blocks, strict=True):
+            row[: len(block)] = block
+        chosen = random.randint(len(lengths), size=shape)
+        rounds = int(np.median(lengths))
+        places = random.random_sample((*shape, rounds)) * lengths[chosen][..., np.newaxis]
+        medians = np.median(values[chosen[..., np.newaxis], places.astype(int)], axis=-1)
+        signed: Floats = medians * random.choice([-1.0, 1.0], size=shape)
+        return signed
+
 
 class Power(NamedTuple):
     """What a number of made-up gates did."""
@@ -56,6 +71,8 @@ class Power(NamedTuple):
     """Share of the unchanged cells that were called slower; 0 where there are none."""
     blind: float
     """Share of gates in which it was called too noisy."""
+    blocks: float
+    """Mean number, over gates and cells, until a cell was decided."""
 
 
 def recorded_noise(runs: Iterable[Observations]) -> Noise:
@@ -84,10 +101,10 @@ def recorded_noise(runs: Iterable[Observations]) -> Noise:
 
 
 def simulated(
-    noise: Floats,
+    noise: Noise,
+    sd: float,
     *,
     slowdown: float,
-    blocks: int,
     cells: int,
     gates: int,
     seed: int,
@@ -95,34 +112,36 @@ def simulated(
 ) -> Power:
     """``gates`` made-up gates of ``cells`` cells, the first of them slower by ``slowdown``.
 
-    ``noise``: as ``Noise.medians``, scaled as wanted.
+    With the looks that are planned for so many cells; ``noise`` is scaled to a block SD of ``sd``.
     """
     random = np.random.RandomState(seed)
     thresholds = [Thresholds()] * cells
-    draws = drawn(noise, random, (gates, cells, blocks))
+    looks = planned_looks(cells)
+    draws = noise.drawn(random, (gates, cells, max(looks))) * (sd / noise.sd)
     draws[:, 0] += math.log1p(slowdown)
-    flagged = blind = elsewhere = 0
+    flagged = blind = elsewhere = blocks = 0
     for gate in draws:
-        words = [each.word for each in slowdowns(list(gate), thresholds, alpha)]
+        found = [each for each in slowdowns(list(gate), thresholds, alpha, looks) if each]
+        words = [each.word for each in found]
         flagged += words[0] == "worse"
         blind += words[0] == "too_noisy"
         elsewhere += words[1:].count("worse")
+        blocks += sum(each.timed.estimate.n for each in found)
     others = gates * (cells - 1)
-    return Power(gates, flagged / gates, elsewhere / others if others else 0.0, blind / gates)
+    return Power(
+        gates,
+        flagged / gates,
+        elsewhere / others if others else 0.0,
+        blind / gates,
+        blocks / gates / cells,
+    )
 
 
-def coverage(noise: Floats, *, blocks: int, intervals: int, seed: int) -> float:
+def coverage(noise: Noise, *, blocks: int, intervals: int, seed: int) -> float:
     """Share of 95 % t-intervals over ``blocks`` blocks that hold the truth."""
     held = 0
-    for row in drawn(noise, np.random.RandomState(seed), (intervals, blocks)):
+    for row in noise.drawn(np.random.RandomState(seed), (intervals, blocks)):
         estimate = mean_log(row)
         interval = estimate and estimate.interval(CONFIDENCE)
         held += interval is not None and interval.low <= 0 <= interval.high
     return held / intervals
-
-
-def drawn(
-    noise: Floats, random: np.random.RandomState, shape: Sequence[int]
-) -> NDArray[np.float64]:
-    """Values of ``noise``, with replacement."""
-    return noise[random.randint(len(noise), size=tuple(shape))]

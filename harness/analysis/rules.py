@@ -80,23 +80,32 @@ class Worsening(NamedTuple):
     at_least: float
     """Lower bound, at the level at which Holm's method holds the estimate."""
     at_most: float
-    """Upper bound of one-sided confidence 0.95, not adjusted."""
+    """One-sided upper bound, of confidence 0.95 unless said otherwise; not adjusted."""
 
 
 def worsenings(
-    estimates: Sequence[Estimate], limits: Sequence[Limits], alpha: float
+    estimates: Sequence[Estimate],
+    limits: Sequence[Limits],
+    alpha: float,
+    upper_confidence: float = UPPER_CONFIDENCE,
 ) -> list[Worsening]:
     """One outcome for each member of a family, of 2 values or more each.
 
     *worse*: the one-sided p of a worsening of at most the threshold, by Holm's method over the
     family, is below ``alpha``. Else *held* where the upper bound lies below ``blind_to``, and
     *too_noisy* where it does not.
+
+    Args:
+        estimates: how much worse each is.
+        limits: each one's own.
+        alpha: errors allowed to the family.
+        upper_confidence: one-sided, of the upper bound.
     """
     p_values = [found.p_above(own.threshold) for found, own in zip(estimates, limits, strict=True)]
     adjusted, levels = holm(p_values), holm_levels(p_values, alpha)
     outcomes = []
     for found, own, p, level in zip(estimates, limits, adjusted, levels, strict=True):
-        at_most = found.mean + found.half(UPPER_CONFIDENCE)
+        at_most = found.mean + found.half(upper_confidence)
         held: Literal["held", "too_noisy"] = "too_noisy" if at_most >= own.blind_to else "held"
         outcomes.append(
             Worsening(

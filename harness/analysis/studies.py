@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.analysis.gate import gate
+from harness.analysis.gate import gate, groups_undecided
 from harness.analysis.observations import Observations
 from harness.analysis.tax import taxes
+from harness.analysis.verdicts import groups_to_continue
 from harness.spec.manifest import Study
 
 
@@ -41,6 +42,11 @@ def exit_code(run: Observations) -> int:
     an audit failed; 4 too noisy.
     """
     return LIMITED.get(run.manifest.study, _of_any_run)(run)
+
+
+def groups_wanted(run: Observations) -> tuple[str, ...]:
+    """Names of the groups that have to go on to the next look of what ``run`` is judged by."""
+    return groups_undecided(run) if run.manifest.study == "gate" else groups_to_continue(run)
 
 
 def judged_as(study: Study) -> Study:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -107,6 +108,11 @@ class Inputs:
     def weights_hash(self, cell: Cell, seed: int) -> str:
         """Digest of its initial weights, as ``Hashes.weights``."""
         return self._weight_hashes[self._weights(cell.recipe, seed)]
+
+    def order_hash(self, cell: Cell, seed: int) -> str:
+        """Digest of the whole order of examples, of all epochs that the run may need."""
+        order = np.load(self._order(cell.recipe, seed), mmap_mode="r")
+        return hashlib.sha256(order[: cell.recipe.epochs].tobytes()).hexdigest()
 
     def published_examples(self, cell: Cell) -> PublishedExamples:
         """What an epoch of a loader over its dataset has to bring."""

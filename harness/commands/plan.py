@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness import __version__, paths
-from harness.analysis.slowdown import planned_blocks
+from harness.analysis.slowdown import planned_looks
 from harness.commands.catalogue import Catalogue
 from harness.commands.gpu_preflight import (
     cells_before_installation,
@@ -140,7 +140,7 @@ def plan_run(
         for pattern in gate.idle(cells):
             console.warn(f"[tool.levelfield.gate.cells.{pattern!r}] fits no cell of this gate")
     if gate is not None and selection.blocks is None and suite.blocks is None:
-        looks = (planned_blocks(len({cell.series for cell in cells})),)
+        looks = planned_looks(len({cell.series for cell in cells}))
     groups = groups_of(cells, selection.reference, paired=pairs is not None)
     groups = paced(groups, cells, suite, train_examples)
     _check_memory(alive_together(groups, cells, together), catalogue, aa)

@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 
 from harness import paths
-from harness.analysis.estimate import Floats
 from harness.analysis.observations import Observations
-from harness.analysis.power import Noise, Power, coverage, recorded_noise, simulated
-from harness.analysis.slowdown import planned_blocks
+from harness.analysis.power import Noise, coverage, recorded_noise, simulated
+from harness.analysis.slowdown import planned_looks
 from harness.console import Console
 from harness.errors import RecordError, UsageError
 from harness.files import UnreadableFile, content_of, decoded, write_whole
@@ -19,11 +18,12 @@ from harness.store.runs import read_run
 
 NOISE = paths.ROOT / "results" / "baselines" / "noise.json"
 """A/A blocks that were recorded for this purpose."""
-DESIGN_SD = 0.05
-"""The block SD that the targets speak of."""
+BLOCK_SDS = (0.02, 0.05, 0.10, 0.15)
+"""To which the recorded noise is scaled, besides its own."""
 SLOWDOWNS = (0.0, 0.02, 0.05, 0.10, 0.20)
 BLOCKS = (5, 10, 20)
-CELLS = (1, 6)
+"""Over which intervals are taken."""
+CELLS = (1, 3, 6)
 GATES = 10_000
 AA_GATES = 100_000
 """Of one cell, where alarms are rare."""
@@ -34,12 +34,15 @@ class PowerRow(msgspec.Struct, frozen=True, kw_only=True):
 
     block_sd: float
     cells: int
-    blocks: int
+    looks: tuple[int, ...]
+    """Numbers of blocks after which undecided cells are looked at."""
     slowdown: float
     gates: int
     flagged: float
     flagged_elsewhere: float
     too_noisy: float
+    blocks: float
+    """Mean number until a cell was decided."""
 
 
 class CoverageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,18 +80,12 @@ def show_power(
         save.parent.mkdir(parents=True, exist_ok=True)
         write_whole(save, msgspec.json.encode(noise) + b"\n")
         console.say(f"{len(noise.blocks)} A/A blocks of {noise.runs} runs are in {save}")
-    values = noise.medians()
-    as_designed = values * (DESIGN_SD / noise.sd)
-    rows = [
-        row
-        for scaled, sd in ((values, noise.sd), (as_designed, DESIGN_SD))
-        for row in power_rows(scaled, sd, gates)
-    ]
+    rows = [row for sd in (noise.sd, *BLOCK_SDS) for row in power_rows(noise, sd, gates)]
     covered = tuple(
         CoverageRow(
             blocks=blocks,
             intervals=gates,
-            coverage=coverage(values, blocks=blocks, intervals=gates, seed=blocks),
+            coverage=coverage(noise, blocks=blocks, intervals=gates, seed=blocks),
         )
         for blocks in BLOCKS
     )
@@ -128,55 +125,56 @@ def noise_of(folders: Sequence[Path]) -> Noise:
         ) from None
 
 
-def power_rows(noise: Floats, sd: float, gates: int) -> Iterator[PowerRow]:
-    """Every number of cells and blocks, every slowdown."""
+def power_rows(noise: Noise, sd: float, gates: int) -> Iterator[PowerRow]:
+    """Every number of cells, every slowdown, at a block SD of ``sd``."""
     for cells in CELLS:
-        for blocks in BLOCKS:
-            for slowdown in SLOWDOWNS:
-                rare = slowdown == 0 and cells == 1
-                found: Power = simulated(
-                    noise,
-                    slowdown=slowdown,
-                    blocks=blocks,
-                    cells=cells,
-                    gates=AA_GATES * gates // GATES if rare else gates,
-                    seed=blocks,
-                )
-                yield PowerRow(
-                    block_sd=sd,
-                    cells=cells,
-                    blocks=blocks,
-                    slowdown=slowdown,
-                    gates=found.gates,
-                    flagged=found.flagged,
-                    flagged_elsewhere=found.flagged_elsewhere,
-                    too_noisy=found.blind,
-                )
+        for slowdown in SLOWDOWNS:
+            rare = slowdown == 0 and cells == 1
+            found = simulated(
+                noise,
+                sd,
+                slowdown=slowdown,
+                cells=cells,
+                gates=AA_GATES * gates // GATES if rare else gates,
+                seed=cells,
+            )
+            yield PowerRow(
+                block_sd=sd,
+                cells=cells,
+                looks=planned_looks(cells),
+                slowdown=slowdown,
+                gates=found.gates,
+                flagged=found.flagged,
+                flagged_elsewhere=found.flagged_elsewhere,
+                too_noisy=found.blind,
+                blocks=found.blocks,
+            )
 
 
 def markdown(
     noise: Noise, rows: Sequence[PowerRow], covered: Sequence[CoverageRow]
 ) -> Iterator[str]:
-    """One table a block SD: a line for each number of cells and blocks, a column a slowdown."""
+    """One table a block SD: a line for each number of cells, a column for each slowdown."""
     yield (
         f"Noise: {len(noise.blocks)} A/A blocks of {noise.runs} runs on {noise.cpu}, "
         f"{noise.cores} cores; block SD {noise.sd:.1%}."
     )
+    names = [f"+{slowdown:.0%}" if slowdown else "no change" for slowdown in SLOWDOWNS]
     for sd in dict.fromkeys(row.block_sd for row in rows):
         own = [row for row in rows if row.block_sd == sd]
         yield ""
-        yield f"Share of gates that call the cell slower, at a block SD of {sd:.1%}:"
+        yield (
+            f"Share of gates that call the cell slower, and blocks until it is decided, at a block "
+            f"SD of {sd:.1%}:"
+        )
         yield ""
-        names = [f"+{slowdown:.0%}" if slowdown else "no change" for slowdown in SLOWDOWNS]
-        yield f"| cells | blocks | {' | '.join(names)} | too noisy, no change |"
+        yield f"| cells | looks | {' | '.join(names)} | too noisy, no change |"
         yield "| --- " * (len(SLOWDOWNS) + 3) + "|"
         for cells in CELLS:
-            for blocks in BLOCKS:
-                line = [row for row in own if (row.cells, row.blocks) == (cells, blocks)]
-                shares = [f"{row.flagged:.2%}" for row in line]
-                usual = " (as planned)" if blocks == planned_blocks(cells) else ""
-                shown = " | ".join(shares)
-                yield f"| {cells} | {blocks}{usual} | {shown} | {line[0].too_noisy:.2%} |"
+            line = [row for row in own if row.cells == cells]
+            shown = " | ".join(f"{row.flagged:.2%} in {row.blocks:.1f}" for row in line)
+            looks = ", ".join(map(str, line[0].looks))
+            yield f"| {cells} | {looks} | {shown} | {line[0].too_noisy:.2%} |"
     yield ""
     shares = [f"{row.coverage:.1%} with {row.blocks} blocks" for row in covered]
     yield f"Coverage of 95 % intervals: {', '.join(shares)}."

@@ -40,8 +40,7 @@ class RunProgress:
         self._console = console
         self._cells = {cell.id: cell for cell in manifest.cells}
         self._plan = manifest.plan
-        self._blocks = max(manifest.plan.looks)
-        self._first_look = min(manifest.plan.looks)
+        self._looks = sorted(manifest.plan.looks)
         self._groups = [group.name for group in manifest.plan.groups]
         self._long_groups = [
             group.name
@@ -69,7 +68,7 @@ class RunProgress:
         """The user knows that a block has begun."""
         self._block_began = time.monotonic()
         self._rates.clear()
-        what = f"block {number} of {self._blocks}"
+        what = f"block {number} of {self._most}"
         if long:
             seeds = len(self._plan.seeds)
             which = f", seed {number + 1} of {seeds}" if seeds > 1 else ""
@@ -82,7 +81,7 @@ class RunProgress:
 
     def blocks_fixed(self, blocks: int) -> None:
         """The user knows how many blocks the budget allows."""
-        self._blocks = self._first_look = blocks
+        self._looks = [blocks]
         self._console.say(f"The budget allows {blocks} blocks.")
 
     def see(self, event: AnyEvent) -> None:
@@ -104,6 +103,11 @@ class RunProgress:
                 self._console.warn(f"left out: {event.what}: {event.reason}")
             case TrialStarted():
                 self._trials[event.trial] = event
+                if event.trained_at is not None:
+                    self._console.say(
+                        f"{self._cells[event.cell].contender}, seed {event.seed}: trained on "
+                        f"{day(event.trained_at)} with the same code, packages and data"
+                    )
                 self._standings.start(event)
             case TrialFinished():
                 self._settings(event)
@@ -129,8 +133,10 @@ class RunProgress:
         rounds = self._plan.rounds if self._group.rounds is None else self._group.rounds
         left = self._time_left(self._group.name)
         title = f"{self._title}, round {window.round + 1} of {rounds}{left}"
-        look = self._first_look if self._number <= self._first_look else self._blocks
-        note = f"95 % intervals over finished blocks. No verdicts: those come after block {look}."
+        note = (
+            "95 % intervals over finished blocks. No verdicts: those come after block "
+            f"{self._next_look}."
+        )
         self._console.show(self._standings.board(title, note))
 
     def _parity(self, event: Parity) -> None:
@@ -188,20 +194,27 @@ class RunProgress:
             self._console.say(f"{recipe}, whole recipe, examples/s: {shown}{left}")
             return
         self._console.say(
-            f"{recipe}, block {event.block} of {self._blocks}, examples/s: {shown}"
+            f"{recipe}, block {event.block} of {self._most}, examples/s: {shown}"
             f"{self._time_left(event.group, finished=True)}"
         )
+
+    @property
+    def _most(self) -> int:
+        return self._looks[-1]
+
+    @property
+    def _next_look(self) -> int:
+        """At the end of the block that goes on, or later."""
+        return next((look for look in self._looks if look >= self._number), self._most)
 
     def _time_left(self, group: str, *, finished: bool = False) -> str:
         """How long it is to the next look, where that can be said.
 
         From the place of the block of ``group`` in the plan, so that a run that goes on knows it.
         """
-        look = self._first_look if self._number <= self._first_look else self._blocks
         done = (self._number - 1) * len(self._groups) + self._groups.index(group) + finished
-        if done >= self._first_look * len(self._groups):
-            look = self._blocks
-        left = look * len(self._groups) - done
+        ahead = (look * len(self._groups) for look in self._looks)
+        left = next((blocks for blocks in ahead if blocks > done), done) - done
         return _in_words(left * statistics.mean(self._durations)) if self._durations else ""
 
     def _long_time_left(self, group: str, number: int) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from harness.analysis.observations import Observations
-from harness.analysis.studies import exit_code, judged_as
+from harness.analysis.studies import exit_code, groups_wanted, judged_as
 from harness.analysis.trials import finished_blocks
-from harness.analysis.verdicts import groups_to_continue
 from harness.commands.catalogue import Catalogue
+from harness.commands.kept import Kept, TrialEvent
 from harness.commands.plan import plan_run
 from harness.commands.preparation import INPUTS, Prepared, prepare_workers
 from harness.commands.progress import RunProgress
@@ -145,7 +145,10 @@ class RunSession:
         self._numbers = itertools.count(max(trials, default=0) + 1)
         self._ends = writer.folder / INPUTS / "ends"
         self._ends.mkdir(parents=True, exist_ok=True)
-        self._verification = Verification(manifest, prepared, self._logs, self._ends, self.record)
+        self._kept = Kept(manifest, prepared)
+        self._verification = Verification(
+            manifest, prepared, self._logs, self._ends, self.record, self._kept
+        )
         self._began = time.monotonic()
 
     @property
@@ -195,7 +198,7 @@ class RunSession:
     def _short_blocks(self) -> None:
         looks = self._manifest.plan.looks
         for number in range(1, max(looks) + 1):
-            wanted = groups_to_continue(self.run)
+            wanted = groups_wanted(self.run)
             for group in self._manifest.plan.groups:
                 if group.name in wanted:
                     self._block(group, number, long=False)
@@ -238,6 +241,7 @@ class RunSession:
         if plan.aa and not long and contenders[0].cell.id == group.cells[0]:
             contenders.append(contenders[0]._replace(twin=True))
         self._progress.block(group, number, long=long)
+        contenders, taken_over = self._bases_taken_over(contenders, number, seed, long=long)
         first = number == (0 if plan.long_trials and contenders[0].cell.input == "resident" else 1)
         Block(
             BlockPlan(
@@ -258,7 +262,43 @@ class RunSession:
             prove=self._verification.prove if first else None,
             audit=self._audit,
             ends=self._ends,
+            taken_over=taken_over,
         ).run()
+        if long and self._manifest.study == "gate":
+            self._keep_trainings()
+
+    def _bases_taken_over(
+        self, contenders: list[Contender], number: int, seed: int, *, long: bool
+    ) -> tuple[list[Contender], tuple[int, ...]]:
+        """The contenders of a gate's long block that have to be trained, and the trials of the
+        others, which an earlier gate has trained; they are recorded as part of this block."""
+        left, taken_over = [], []
+        for contender in contenders:
+            cell = contender.cell
+            events: tuple[TrialEvent, ...] = ()
+            if long and self._manifest.study == "gate" and not cell.of_work_tree:
+                trial = next(self._numbers)
+                events = self._kept.training(cell, seed, number, trial)
+            if not events or len(contenders) == 1:
+                left.append(contender)
+                continue
+            taken_over.append(trial)
+            for event in events:
+                self.record(event)
+        return left, tuple(taken_over)
+
+    def _keep_trainings(self) -> None:
+        """Later gates find what the last block has trained: its head may be their base."""
+        [*_, block] = finished_blocks(self._events, long=True)
+        for trial in block.trials:
+            started = trial.started
+            events = [
+                event
+                for event in self._events
+                if isinstance(event, TrialEvent) and event.trial == started.trial
+            ]
+            if started.trained_at is None:
+                self._kept.keep_training(self._cells[started.cell], started.seed, events)
 
     def _audit(self, finished: BlockFinished) -> None:
         """Each trial of a block was held against what it had to compute."""

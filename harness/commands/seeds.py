@@ -10,6 +10,7 @@ import msgspec
 from harness.analysis.seeds import CellOverSeeds, cells_over_seeds
 from harness.commands.catalogue import Catalogue
 from harness.commands.ci import publish
+from harness.commands.kept import Kept
 from harness.commands.plan import command_line, plan_run
 from harness.commands.preparation import prepare_workers
 from harness.commands.verification import Verification
@@ -62,7 +63,8 @@ def show_seeds(
         prepared = prepare_workers(console, catalogue, manifest, folder, planned.resources)
         logs, ends = folder / "logs", folder / "ends"
         logs.mkdir()
-        verification = Verification(manifest, prepared, logs, ends, lambda event: None)
+        kept = Kept(manifest, prepared)
+        verification = Verification(manifest, prepared, logs, ends, lambda event: None, kept)
         for cell in manifest.cells:
             proofs = []
             try:

@@ -29,7 +29,7 @@ from harness.analysis.deviations import (
 from harness.analysis.dropout import settled
 from harness.analysis.trials import Trial
 from harness.commands.forecast import Forecast, model_of, with_setup
-from harness.commands.kept_proofs import AnyProof, KeptProofs
+from harness.commands.kept import AnyProof, Kept
 from harness.commands.preparation import Prepared
 from harness.commands.trajectories import Trajectory
 from harness.environments.machine import measured_peak_flops
@@ -65,15 +65,16 @@ class Verification:
         logs: Path,
         ends: Path,
         record: Callable[[AnyEvent], None],
+        kept: Kept,
     ) -> None:
         """``ends``: folder of the weights at the end of each trial, ``TRIAL.npz``."""
+        self._kept = kept
         self._manifest = manifest
         self._prepared = prepared
         self._logs = logs
         self._ends = ends
         self._record = record
         self._forecast = Forecast(manifest, prepared, logs, ends.parent / "oracle")
-        self._kept = KeptProofs(manifest, prepared)
         self._draws: dict[str, Drawn] = {}
         """Recipe → the oracle's losses under many dropout masks, of the latest recipe."""
         self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
@@ -85,7 +86,7 @@ class Verification:
         earlier run has proved with the same code, packages, data and machine is taken over.
         """
         plan = self._forecast.proof_plan(cell)
-        kept = self._kept.of(cell, plan, time.time())
+        kept = self._kept.proof(cell, plan, time.time())
         for event in kept:
             self._record(event)
         if kept:
@@ -95,7 +96,7 @@ class Verification:
             for event in self._proved(cell, plan):
                 made.append(event)
                 self._record(event)
-            self._kept.keep(cell, plan, made)
+            self._kept.keep_proof(cell, plan, made)
         except WorkerError as error:
             self._record(
                 Failure(
@@ -190,8 +191,11 @@ class Verification:
         self._record(self._parity(cell, proof, self._forecast.trajectory(cell), plan, trial=trial))
 
     def audit(self, trials: Sequence[Trial]) -> None:
-        """Each of a block's finished ``trials`` was held against what it had to compute."""
-        for trial in trials:
+        """Each of a block's finished ``trials`` was held against what it had to compute.
+
+        Those that were taken over have brought their audits.
+        """
+        for trial in (each for each in trials if each.started.trained_at is None):
             cell = self._cell(trial.started.cell)
             contender = self._prepared.contenders[cell.id]
             others = [one for one in trials if one.started.cell != trial.started.cell]

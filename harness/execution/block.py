@@ -116,6 +116,7 @@ class Block:
         prove: Prove | None = None,
         audit: Callable[[BlockFinished], None] | None = None,
         ends: Path | None = None,
+        taken_over: tuple[int, ...] = (),
     ) -> None:
         """Ready to run.
 
@@ -128,11 +129,13 @@ class Block:
             open_gpu: Finds the GPU's readings.
             prove: Called with each warm worker before its first window.
             audit: Called with what will be recorded once all trials have ended.
+            taken_over: Numbers of trials that are part of it and need not be made.
             ends: Folder for the weights at the end of each trial, ``TRIAL.npz``; none: not kept.
         """
         self._prove = prove
         self._audit = audit
         self._ends = ends
+        self._taken_over = taken_over
         self._plan = plan
         self._contenders = contenders
         self._logs = logs
@@ -166,7 +169,7 @@ class Block:
             block=self._plan.number,
             group=self._plan.group,
             long=self._plan.long,
-            trials=finished,
+            trials=(*self._taken_over, *finished),
         )
         if self._audit is not None:
             self._audit(end)

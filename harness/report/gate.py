@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.analysis.gate import GatedCell, GateJudgement
-from harness.report.formats import NOTHING, bounds, count, percent
+from harness.report.formats import NOTHING, bounds, count, day, percent
 from harness.report.outcomes import (
     ACCURACIES,
     CONCLUSIONS,
@@ -112,6 +112,11 @@ def sentences(found: GateJudgement) -> list[str]:
             lines.append(f"{cell.series}: {SPEEDS[cell.speed]}: {cell.detail}")
         if cell.accuracy == "too_noisy":
             lines.append(f"{cell.series}: accuracy too noisy: {unseen_loss(cell)}")
+        if cell.base_trained_at is not None:
+            lines.append(
+                f"{cell.series}: the base's accuracies are of {day(cell.base_trained_at)}, when a "
+                "gate trained the same code with the same packages, data and seeds"
+            )
         lines += [f"{cell.series}: {each}" for each in cell.confounders]
     return lines
 

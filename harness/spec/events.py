@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.spec.bounds import Count, Loss, Positive, Reading, Seconds, Seed
+from harness.spec.bounds import Count, Loss, Moment, Positive, Reading, Seconds, Seed
 from harness.spec.event import Event
 from harness.spec.proof_events import Audit, DropoutCheck, Hashes, LoaderCheck, Parity
 
@@ -39,6 +39,9 @@ class TrialStarted(Event, tag="trial_started", frozen=True, kw_only=True):
     long: bool = False
     """Whether the whole recipe is trained, for the accuracy curve."""
     seed: Seed
+    trained_at: Moment | None = None
+    """When that was, of a base of a gate that an earlier gate has trained with the same code,
+    packages, data, seed and machine; none: now."""
 
 
 class GpuModel(msgspec.Struct, frozen=True, kw_only=True):

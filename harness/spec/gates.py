@@ -81,7 +81,8 @@ class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float = 0.005
     accuracy_blind_to: float = 0.05
     blocks: Positive | None = None
-    """None: 10 for one cell, 20 for several."""
+    """Looked at once, after so many; none: after 5, 8 and 12 of one cell, and after 20 of several,
+    as long as they are undecided."""
     seeds: int | None = None
     """Of the long trials, which accuracy is judged by; none: the suite's."""
     strict: bool = False

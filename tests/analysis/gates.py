@@ -23,6 +23,7 @@ def gated(
     twin_shift: float = 0.0,
     losses: tuple[float, ...] = (),
     terms: GateTerms = USUAL,
+    looks: tuple[int, ...] = (),
     **how: object,
 ) -> Run:
     """A gate of one cell, whose head takes ``1 + slowdown`` times as long."""
@@ -38,6 +39,6 @@ def gated(
             "beta": [(0.6, 0.75 - x) for x in losses],
         }
         events += seeds_events(accuracies)
-    run = run_of(events, ["alpha", "beta"], looks=(blocks,), **how)  # type: ignore[arg-type]
+    run = run_of(events, ["alpha", "beta"], looks=looks or (blocks,), **how)  # type: ignore[arg-type]
     manifest = msgspec.structs.replace(run.manifest, study="gate", gate=terms)
     return Run(manifest=manifest, events=run.events)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.analysis.gate import gate
+from harness.analysis.gate import gate, groups_undecided
 from harness.analysis.observations import Observations
 from harness.spec.events import Skip
 from harness.spec.gates import GateTerms, Thresholds
@@ -24,6 +24,33 @@ def test_no_change_holds():
     assert (cell.speed, cell.parity, code) == ("held", "proved", 0)
     assert cell.slowdown_at_least < cell.slowdown < cell.slowdown_at_most < 0.05
     assert cell.blocks == 10
+
+
+LOOKS = (5, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("how", "blocks", "goes_on"),
+    [
+        ({}, 4, True),
+        ({}, 5, False),
+        ({"slowdown": 0.5}, 5, False),
+        ({"sd": 0.2}, 5, True),
+        ({"sd": 0.2}, 11, True),
+        ({"sd": 0.2}, 12, False),
+        ({"sd": 0.01, "slowdown": 0.022, "twin_shift": 0.5}, 5, False),
+    ],
+)
+def test_what_is_decided_is_measured_no_further(how, blocks, goes_on):
+    run = Observations(gated(**how, blocks=blocks, looks=LOOKS))
+    assert bool(groups_undecided(run)) == goes_on
+
+
+@pytest.mark.parametrize(("blocks", "words"), [(4, "4 blocks"), (7, "5 blocks leave it open")])
+def test_a_gate_that_ended_before_its_look_is_too_noisy(blocks, words):
+    cell, code = only(gated(sd=0.2, blocks=blocks, looks=LOOKS))
+    assert (cell.speed, code) == ("too_noisy", 4)
+    assert words in cell.detail
 
 
 def test_a_slowdown_is_found_with_its_bounds():

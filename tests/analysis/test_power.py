@@ -7,37 +7,47 @@ import numpy as np
 import pytest
 
 from harness.analysis.observations import Observations
-from harness.analysis.power import coverage, recorded_noise, simulated
+from harness.analysis.power import Noise, coverage, recorded_noise, simulated
 
 from .runs import Contender, noise, speed_run
 
 RANDOM = np.random.RandomState(5)
-VALUES = 0.05 * RANDOM.normal(size=400)
-NOISE = np.concatenate([VALUES, -VALUES])
-"""Block SD 5 %, as the targets have it."""
+NOISE = Noise(
+    cpu="cpu",
+    cores=2,
+    runs=1,
+    blocks=tuple(
+        tuple(row)
+        for row in (RANDOM.normal(size=(400, 1)) + RANDOM.normal(0, 0.5, size=(400, 8))).tolist()
+    ),
+)
+"""Between blocks and within them; scaled below."""
+SD = 0.05
+"""Of blocks, as the targets have it."""
 
 
 def test_without_a_change_one_gate_in_a_thousand_fails():
-    found = simulated(NOISE, slowdown=0.0, blocks=10, cells=1, gates=20_000, seed=1)
-    # Expected 0.0003: 20 alarms would be far beyond chance.
+    found = simulated(NOISE, SD, slowdown=0.0, cells=1, gates=20_000, seed=1)
     assert found.flagged <= 0.001
+    assert found.blocks < 8, "most are decided at the first look"
 
 
-def test_a_tenth_is_caught_by_ten_blocks_of_one_cell_and_by_twenty_of_six():
-    alone = simulated(NOISE, slowdown=0.1, blocks=10, cells=1, gates=4_000, seed=2)
+def test_a_tenth_is_caught_among_one_cell_and_among_six():
+    alone = simulated(NOISE, SD, slowdown=0.1, cells=1, gates=4_000, seed=2)
     assert alone.flagged >= 0.94
-    among = simulated(NOISE, slowdown=0.1, blocks=20, cells=6, gates=2_000, seed=3)
+    among = simulated(NOISE, SD, slowdown=0.1, cells=6, gates=2_000, seed=3)
     assert among.flagged >= 0.99
     assert among.flagged_elsewhere <= 0.001
 
 
 def test_at_the_threshold_alarms_are_as_rare_as_alpha_says():
-    found = simulated(NOISE, slowdown=0.02, blocks=10, cells=1, gates=20_000, seed=4)
-    assert 0.007 <= found.flagged <= 0.013
+    found = simulated(NOISE, SD, slowdown=0.02, cells=1, gates=20_000, seed=4)
+    # Bonferroni over looks that see the same blocks gives some of it away.
+    assert 0.004 <= found.flagged <= 0.013
 
 
 def test_much_noise_ends_as_too_noisy_and_not_as_held():
-    found = simulated(6 * NOISE, slowdown=0.0, blocks=10, cells=1, gates=2_000, seed=5)
+    found = simulated(NOISE, 6 * SD, slowdown=0.0, cells=1, gates=2_000, seed=5)
     # The threshold no longer helps, so alarms are what alpha allows.
     assert found.flagged <= 0.013
     assert found.blind >= 0.7

@@ -57,7 +57,8 @@ def shares(seed: int, gates: int, *, lasting: float = 0.0, slowdown: float = 0.0
     counts = dict.fromkeys(("plain", "vetoed", "ruled", "caught"), 0)
     hopeful = of_heads.mean(axis=1) > math.log1p(Thresholds().slowdown)
     for index in np.flatnonzero(hopeful):
-        [test] = slowdowns([of_heads[index]], [Thresholds()], ALPHA)
+        [found] = slowdowns([of_heads[index]], [Thresholds()], ALPHA, (BLOCKS,))
+        test = found.timed
         if test.word != "worse":
             continue
         counts["plain"] += 1

@@ -24,6 +24,17 @@ def surroundings() -> dict[str, str]:
 
 
 @pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """For ``XDG_CACHE_HOME``: the user's environments and data, and nothing that runs have kept."""
+    cache = tmp_path_factory.mktemp("cache")
+    (cache / "levelfield").mkdir()
+    for name in ("environments", "datasets", "oracle"):
+        (paths.user_cache() / name).mkdir(parents=True, exist_ok=True)
+        (cache / "levelfield" / name).symlink_to(paths.user_cache() / name)
+    return str(cache)
+
+
+@pytest.fixture
 def levelfield(tmp_path: Path) -> Levelfield:
     """Runs the real command line in a process of its own, in a folder of its own."""
 

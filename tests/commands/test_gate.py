@@ -14,8 +14,10 @@ from harness.commands.catalogue import read_catalogue
 from harness.commands.gate_sides import Comparison, revisions
 from harness.commands.revisions import settings_folder
 from harness.report.gate import base_in_words
+from harness.spec.events import TrialStarted
 from harness.spec.gates import GateSettings, read_gate_settings
 from harness.spec.selection import FrameworkChoice, Selection
+from harness.store.runs import read_run
 
 from .conftest import IMPLEMENTATIONS
 from .test_revisions import committed, git
@@ -229,3 +231,31 @@ def test_a_head_that_takes_three_times_as_long_is_caught(levelfield, repository)
     assert cell["slowdown"] > 0.7
     [listed] = json.loads(levelfield("list", "runs", "--json").stdout)
     assert listed["exit_code"] == 1
+
+
+@pytest.mark.slow
+def test_a_second_gate_does_not_train_the_base_again(levelfield, repository, own_cache):
+    """Whatever commit it is of: what its code says counts."""
+    gate = ("gate", "--base", "main", "--impl-dir", "mine", "-f", "plain_numpy", *SUBSET, "--json")
+
+    def trained(*arguments: str) -> tuple[list[TrialStarted], dict]:
+        done = levelfield(*gate, *arguments, XDG_CACHE_HOME=own_cache)
+        answer = json.loads(done.stdout)
+        assert done.returncode in (0, 4), done.stderr
+        events = read_run(repository / answer["folder"]).events
+        starts = [one for one in events if isinstance(one, TrialStarted) and one.long]
+        return starts, answer["judgement"]["cells"][0]
+
+    first, cell = trained()
+    assert [one.trained_at for one in first] == [None, None]
+    assert cell["base_trained_at"] is None
+    (repository / "notes.txt").write_text("another commit")
+    committed(repository)
+    second, again = trained()
+    assert sorted(one.trained_at is None for one in second) == [False, True]
+    assert again["base_trained_at"] in [one.at for one in first]
+    assert again["accuracy_loss"] == cell["accuracy_loss"]
+    table = (repository / "reports" / "latest" / "gate.md").read_text()
+    assert "the base's accuracies are of " in table
+    fresh, _ = trained("--fresh")
+    assert [one.trained_at for one in fresh] == [None, None]
