@@ -6,6 +6,7 @@ honest mode of the same implementation, which must not be blamed for what they d
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -238,6 +239,17 @@ def test_a_proof_catches_it_from_every_seed(
         caught[held["cell"].split("/")[2]] |= {failed["seed"] for failed in held["failed"]}
     everywhere = set(range(1000, 1000 + SEEDS))
     assert caught == {"honest": set(), **dict.fromkeys(wrong, everywhere)}
+
+
+@pytest.mark.parametrize("name", ["pytorch", "keras", "gluon"])
+def test_a_mistake_stands_where_the_honest_adapter_has_something(name: str) -> None:
+    """Else it makes none: a method that the honest one no longer has is never called."""
+    theirs = ast.parse((paths.IMPLS / name / "adapter.py").read_text(encoding="utf-8"))
+    ours = ast.parse((FOLDER / f"{name}_saboteur" / "adapter.py").read_text(encoding="utf-8"))
+    honest = {each.name for each in ast.walk(theirs) if isinstance(each, ast.FunctionDef)}
+    for one in (each for each in ours.body if isinstance(each, ast.ClassDef)):
+        methods = {each.name for each in one.body if isinstance(each, ast.FunctionDef)}
+        assert methods - {"__init__"} <= honest, f"{one.name} overrides what is not there"
 
 
 def test_every_mode_is_expected_to_be_caught() -> None:

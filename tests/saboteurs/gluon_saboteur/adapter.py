@@ -15,10 +15,10 @@ class ForgetsWaitall(GluonAdapter):
 
 
 class DividesByWholeBatch(GluonAdapter):
-    def _step(self, images, labels):
+    def _train_on(self, batches):
         step = self._trainer.step
         self._trainer.step = lambda size: step(self._setup.batch_size)
-        super()._step(images, labels)
+        super()._train_on(batches)
         del self._trainer.step
 
 
@@ -30,10 +30,10 @@ class AddsGradients(GluonAdapter):
 
 
 class RecordsInPredictMode(GluonAdapter):
-    def _step(self, images, labels):
+    def _train_on(self, batches):
         record = autograd.record
         autograd.record = lambda: record(train_mode=False)
-        super()._step(images, labels)
+        super()._train_on(batches)
         autograd.record = record
 
 
