@@ -21,6 +21,7 @@ from harness.analysis.samples import mean_log
 from harness.analysis.slowdown import planned_looks, slowdowns
 from harness.spec.gates import Thresholds
 
+DRAWN_FOR_SCALE = 200_000
 CONFIDENCE = 0.95
 """Of the intervals whose coverage is counted."""
 
@@ -47,18 +48,25 @@ class Noise(msgspec.Struct, frozen=True, kw_only=True):
     def drawn(self, random: np.random.RandomState, shape: tuple[int, ...]) -> Floats:
         """Medians of blocks, with replacement at both levels: blocks, then rounds within each.
 
-        Each has a random sign: which of two copies is the base is arbitrary.
+        Each has a random sign: which of two copies is the base is arbitrary. Drawing rounds anew
+        adds to what they have added already, so values are scaled back: their SD is ``sd``.
         """
         lengths = np.array([len(block) for block in self.blocks])
         values = np.full((len(lengths), int(lengths.max())), np.nan)
         for row, block in zip(values, self.blocks, strict=True):
             row[: len(block)] = block
-        chosen = random.randint(len(lengths), size=shape)
         rounds = int(np.median(lengths))
-        places = random.random_sample((*shape, rounds)) * lengths[chosen][..., np.newaxis]
-        medians = np.median(values[chosen[..., np.newaxis], places.astype(int)], axis=-1)
-        signed: Floats = medians * random.choice([-1.0, 1.0], size=shape)
-        return signed
+
+        def medians(source: np.random.RandomState, size: tuple[int, ...]) -> Floats:
+            chosen = source.randint(len(lengths), size=size)
+            places = source.random_sample((*size, rounds)) * lengths[chosen][..., np.newaxis]
+            found = np.median(values[chosen[..., np.newaxis], places.astype(int)], axis=-1)
+            signed: Floats = found * source.choice([-1.0, 1.0], size=size)
+            return signed
+
+        of_many = medians(np.random.RandomState(0), (DRAWN_FOR_SCALE,))
+        scaled: Floats = medians(random, shape) * (self.sd / float(of_many.std()))
+        return scaled
 
 
 class Power(NamedTuple):

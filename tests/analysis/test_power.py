@@ -82,3 +82,9 @@ def test_noise_of_two_machines_is_not_mixed():
         recorded_noise(map(Observations, [run, other]))
     with pytest.raises(ValueError, match="no run has a block"):
         recorded_noise(map(Observations, [run]))
+
+
+def test_what_is_drawn_scatters_as_the_blocks_do():
+    drawn = NOISE.drawn(np.random.RandomState(7), (50_000,))
+    assert drawn.std() == pytest.approx(NOISE.sd, rel=0.02)
+    assert abs(drawn.mean()) < 0.02 * NOISE.sd
