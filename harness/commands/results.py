@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,7 +27,9 @@ from harness.report.files import (
     write_comparison,
     write_report,
 )
+from harness.report.formats import count
 from harness.report.sentences import verdict_groups
+from harness.spec.cells import Cell
 from harness.spec.events import Failure, RunFinished, Skip
 from harness.spec.micro import Micro
 from harness.spec.recipes import Recipe
@@ -199,9 +202,11 @@ def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
     unproved = {result.cell for result in run.held if not result.passed}
     failed = {failure.cell for failure in run.all(Failure)}
     modes = list(dict.fromkeys(cell.mode for cell in run.manifest.cells))
+    name_of, threads_of = _what_differs(run.manifest.cells)
     cells: dict[tuple[Recipe, str], dict[str, str]] = {}
     for cell in run.manifest.cells:
-        line = cells.setdefault((cell.recipe, f"{cell.framework} {cell.version}"), {})
+        framework = f"{cell.framework} {cell.version}{threads_of(cell)}"
+        line = cells.setdefault((cell.recipe, framework), {})
         if cell.id in results:
             line[cell.mode] = _deviations(results[cell.id], proved=cell.id not in unproved)
         elif cell.id in failed:
@@ -210,10 +215,25 @@ def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
     above = None
     for (recipe, framework), line in cells.items():
         # What a recipe's rows have in common stands once, so that they are seen as a block.
-        common = "" if recipe == above else recipe.name
+        common = "" if recipe == above else name_of(recipe)
         rows.append([common, framework, *(line.get(mode, "") for mode in modes)])
         above = recipe
     return ["recipe", "framework", *modes], rows
+
+
+def _what_differs(
+    cells: Sequence[Cell],
+) -> tuple[Callable[[Recipe], str], Callable[[Cell], str]]:
+    """How recipes are named so that two batches of one differ; and what tells threads apart."""
+    batches = {(cell.recipe.name, cell.recipe.batch_size) for cell in cells}
+    names = Counter(name for name, _ in batches)
+    several = len({cell.threads for cell in cells}) > 1
+
+    def name(recipe: Recipe) -> str:
+        batch = f", batch {recipe.batch_size}" if names[recipe.name] > 1 else ""
+        return f"{recipe.name}{batch}"
+
+    return name, lambda cell: f", {count(cell.threads, 'thread')}" if several else ""
 
 
 def _deviations(result: ParityResult, *, proved: bool) -> str:

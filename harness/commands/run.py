@@ -187,7 +187,9 @@ class RunSession:
         plan = self._manifest.plan
         cells = self._cells
         # A loader trains in its own order: its accuracies have nothing to be compared with.
-        groups = [each for each in plan.groups if not cells[each.cells[0]].loads]
+        groups = [
+            each for each in plan.groups if each.long_trials and not cells[each.cells[0]].loads
+        ]
         for number in range(len(plan.seeds)):
             for group in groups:
                 self._block(group, number, long=True)
@@ -238,7 +240,9 @@ class RunSession:
         if plan.aa and not long and contenders[0].cell.id == group.cells[0]:
             contenders.append(contenders[0]._replace(twin=True))
         self._progress.block(group, number, long=long)
-        first = number == (0 if plan.long_trials and contenders[0].cell.input == "resident" else 1)
+        begins_long = (
+            plan.long_trials and group.long_trials and contenders[0].cell.input == "resident"
+        )
         Block(
             BlockPlan(
                 number=number,
@@ -255,7 +259,7 @@ class RunSession:
             self._logs,
             self.record,
             self._numbers,
-            prove=self._verification.prove if first else None,
+            prove=self._verification.prove if number == (0 if begins_long else 1) else None,
             audit=self._audit,
             ends=self._ends,
         ).run()
