@@ -15,11 +15,13 @@ from harness.analysis.observations import Observations
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.studies import exit_code as exit_code_of
+from harness.analysis.sweeps import Sweep, sweeps
 from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
 from harness.commands.ci import publish
 from harness.console import Console
 from harness.report.cases import run_cases
+from harness.report.cast import cast_of
 from harness.report.files import (
     comparison_name,
     point_latest,
@@ -29,6 +31,7 @@ from harness.report.files import (
 )
 from harness.report.formats import count
 from harness.report.sentences import verdict_groups
+from harness.report.sweep_sentences import order_in_words
 from harness.spec.cells import Cell
 from harness.spec.events import Failure, RunFinished, Skip
 from harness.spec.micro import Micro
@@ -56,6 +59,8 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How soon each long trial reached its recipe's target accuracy."""
     input_costs: tuple[InputCost, ...]
     """What the frameworks' own data loaders cost, where both inputs were measured."""
+    sweeps: tuple[Sweep, ...]
+    """Contenders over batch sizes and numbers of threads, where a run has several."""
 
 
 class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +143,7 @@ def _shown(
         convergences=convergences(run),
         target_times=target_times(run),
         input_costs=input_costs(run),
+        sweeps=sweeps(run),
     )
 
 
@@ -157,6 +163,15 @@ def show_verdicts(console: Console, run: Observations, judgement: Judgement) -> 
             console.result(text)
         for badge in group.badges:
             console.result(f"{badge.label}: {badge.text}")
+    _show_sweeps(console, run)
+
+
+def _show_sweeps(console: Console, run: Observations) -> None:
+    """Where the order of contenders changes, in the words of the report."""
+    cast = cast_of(run.manifest)
+    for sweep in sweeps(run):
+        for text in order_in_words(sweep, cast):
+            console.result(f"{sweep.recipe}: {text}")
 
 
 def show_verification(console: Console, folder: Path, junit_file: Path | None) -> int:

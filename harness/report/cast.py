@@ -69,7 +69,7 @@ class Cast(NamedTuple):
         if cell is None:
             return group.name.split("/")[0]
         threads = {member.cell.threads for member in self.members.values() if member.cell}
-        several = f", {count(cell.threads, 'thread')}" if len(threads) > 1 else ""
+        several = f" with {count(cell.threads, 'thread')}" if len(threads) > 1 else ""
         return f"{label_of(cell)}{several}"
 
     def recipe(self, group: Group) -> Recipe | None:
