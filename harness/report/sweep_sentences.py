@@ -11,6 +11,8 @@ from harness.report.cast import Cast
 from harness.report.formats import count, joined, times
 from harness.spec.cells import Cell
 
+MANY_PAIRS = 10
+"""More of them would hide those whose order changes."""
 NameOf = Callable[[str], str]
 """From a sweep's contender to the name that readers know."""
 
@@ -25,8 +27,8 @@ def contender_name(cast: Cast, sweep: Sweep, contender: str) -> str:
 
 
 def order_in_words(sweep: Sweep, cast: Cast) -> tuple[str, ...]:
-    """One sentence over all pairs, then one for each whose order changes, and one for each other of
-    which something is known."""
+    """One sentence over all pairs, then one for each whose order changes, and one for each other:
+    of many others only how many there are."""
     if not sweep.pairs:
         return ()
     if not any(at.verdict for pair in sweep.pairs for at in pair.at):
@@ -47,7 +49,11 @@ def order_in_words(sweep: Sweep, cast: Cast) -> tuple[str, ...]:
     return (
         first,
         *(_changing(pair, sweep, name_of) for pair in changing),
-        *(_other(pair, sweep, name_of) for pair in others),
+        *(
+            [_counted(others)]
+            if len(others) > MANY_PAIRS
+            else [_other(pair, sweep, name_of) for pair in others]
+        ),
     )
 
 
@@ -118,6 +124,14 @@ def _other(pair: SweepPair, sweep: Sweep, name_of: NameOf) -> str:
         return f"{one} and {other}: neither is shown to be the faster one{_rest(pair, sweep)}."
     where = "everywhere" if pair.order == "keeps" else places_in_words(sweep, settled)
     return f"{one} is faster than {other} {where} ({_ratios(ratios)}){_rest(pair, sweep)}."
+
+
+def _counted(pairs: Sequence[SweepPair]) -> str:
+    kept = sum(pair.order == "keeps" for pair in pairs)
+    return (
+        f"Of the others {count(kept, 'pair')} keep their order everywhere, and of "
+        f"{len(pairs) - kept:,} no order is shown at some combination."
+    )
 
 
 def _rest(pair: SweepPair, sweep: Sweep) -> str:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.analysis.frames import rates_frame, windows_frame
 from harness.analysis.judgement import Word
 from harness.analysis.observations import Observations
 from harness.analysis.sweeps import Sweep, order_of, sweeps
@@ -151,6 +152,16 @@ def test_one_batch_and_one_number_of_threads_are_no_sweep() -> None:
         recipes=("lenet-sgd", "lenet-adam"),
     )
     assert sweeps(Observations(two_recipes)) == ()
+
+
+def test_frames_have_batch_size_and_threads_in_columns_of_their_own() -> None:
+    run = Observations(swept(CROSSING))
+    for frame in (rates_frame(run), windows_frame(run)):
+        places = frame[["batch_size", "threads"]].drop_duplicates()
+        assert sorted(map(tuple, places.to_numpy())) == sorted(CROSSING)
+    by_place = rates_frame(run).query("framework == 'beta'").set_index(["batch_size", "threads"])
+    expected = CROSSING[256, 1]["beta"] * USUAL_RATE
+    assert by_place.loc[(256, 1), "examples_per_second"] == pytest.approx(expected, rel=0.03)
 
 
 @given(st.lists(st.sampled_from(WORDS)))

@@ -176,6 +176,39 @@ def test_each_way_in_which_two_contenders_can_fare_has_its_sentence() -> None:
     )
 
 
+def test_of_many_pairs_only_those_that_change_are_listed() -> None:
+    words: dict[str, tuple[Word | None, ...]] = {
+        "changes": ("faster", "slower"), "keeps": ("slower", "slower"), "open": ("faster", None),
+    }  # fmt: skip
+    orders = ["changes"] + ["keeps"] * 8 + ["open"] * 3
+    pairs = tuple(
+        SweepPair(
+            contender=f"beta-{number}/eager",
+            against="alpha-1.0/eager",
+            at=tuple(
+                PairAt(batch_size=batch, threads=2, verdict=word, times_faster=1.5)
+                for batch, word in zip((32, 64), words[order], strict=True)
+            ),
+            order=order_of(words[order]),
+        )
+        for number, order in enumerate(orders)
+    )
+    sweep = Sweep(
+        recipe="lenet-sgd", input="resident", device="cpu", batch_sizes=(32, 64), threads=(2,),
+        lines=(), pairs=pairs,
+    )  # fmt: skip
+    cast = cast_of(run_of([], ["alpha"]).manifest)
+    first, changing, rest = order_in_words(sweep, cast)
+    assert first == "The order of 1 of 12 pairs changes within the sweep."
+    assert changing.startswith("beta-0/eager is faster than Alpha at batch 32")
+    assert rest == (
+        "Of the others 8 pairs keep their order everywhere, and of 3 no order is shown at some "
+        "combination."
+    )
+    few = msgspec.structs.replace(sweep, pairs=pairs[:11])
+    assert len(order_in_words(few, cast)) == 12
+
+
 def test_the_question_and_the_rows_say_what_was_gone_through(crossing: Run) -> None:
     page = page_of(Observations(crossing))
     assert page.question == (
