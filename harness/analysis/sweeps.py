@@ -103,7 +103,8 @@ def sweeps(run: Observations) -> tuple[Sweep, ...]:
     judgement = judge(run)
     families: defaultdict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in run.manifest.cells:
-        families[_family(cell.recipe), cell.source, cell.device].append(cell)
+        if cell.threads > 0:  # with none nothing was measured, whatever a record says
+            families[_family(cell.recipe), cell.source, cell.device].append(cell)
     means = mean_log_rates(run.samples.values())
     found = []
     for (recipe, source, device), cells in families.items():

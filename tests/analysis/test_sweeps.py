@@ -152,6 +152,10 @@ def test_one_batch_and_one_number_of_threads_are_no_sweep() -> None:
         recipes=("lenet-sgd", "lenet-adam"),
     )
     assert sweeps(Observations(two_recipes)) == ()
+    impossible = swept(
+        {(256, 0): {"alpha": 1.0, "beta": 1.0}, (256, 2): {"alpha": 1.0, "beta": 1.0}}
+    )
+    assert sweeps(Observations(impossible)) == ()
 
 
 def test_frames_have_batch_size_and_threads_in_columns_of_their_own() -> None:
