@@ -103,7 +103,7 @@ def question(manifest: Manifest, micro: Micro | None = None) -> str:
         who = joined(list(titles))
         return f"Has {who} become slower, less accurate or wrong since {manifest.gate.base}?"
     if not plans_short_blocks(plan):
-        who, what = joined(list(titles)), _in_words(recipes)
+        who, what = joined(list(titles)), " ".join(filter(None, (_in_words(recipes), swept)))
         if plan.long_trials:
             return f"Do {who} train {what} to the same accuracy, and to the published one?"
         return f"Do {who} compute the same on {what}?"

@@ -13,7 +13,7 @@ from harness.report.figures import Scaling
 from harness.report.markdown import markdown
 from harness.report.page import Figure, Gallery, Items, Page, Paragraph, Section, Table
 from harness.report.sweep_sentences import order_in_words, swept_in_words
-from harness.report.view import page_of
+from harness.report.view import page_of, question
 from harness.spec.manifest import Run
 from tests.analysis.runs import cell, long_events, run_of
 from tests.analysis.test_sweeps import CROSSING, swept
@@ -214,6 +214,12 @@ def test_the_question_and_the_rows_say_what_was_gone_through(crossing: Run) -> N
     assert page.question == (
         "Which of Alpha and Beta trains lenet-sgd faster on this machine, at batch sizes 32 and "
         "256 with 1 and 2 threads, and do they compute the same?"
+    )
+    plan = msgspec.structs.replace(crossing.manifest.plan, looks=(0,))
+    proofs_alone = msgspec.structs.replace(crossing.manifest, plan=plan)
+    assert question(proofs_alone) == (
+        "Do Alpha and Beta compute the same on lenet-sgd at batch sizes 32 and 256 with 1 and 2 "
+        "threads?"
     )
     assert page.overview is not None
     rows = page.overview.blocks[0]
