@@ -95,8 +95,9 @@ def test_help_names_every_command():
 def test_run_takes_every_selection_flag():
     text = levelfield("run", "--help", COLUMNS="120").stdout
     flags = (
-        "-f -r --mode --input --loader-workers --device --threads --settings --dataset --data-dir "
-        "--seed --epochs --blocks --budget --no-aa --reference --impl-dir --resume --out --json"
+        "-f -r --mode --input --loader-workers --device --threads --batch-size --settings "
+        "--dataset --data-dir --seed --epochs --blocks --budget --no-aa --reference --impl-dir "
+        "--resume --out --json"
     )
     assert all(re.search(rf"^  {flag}[ ,]", text, re.MULTILINE) for flag in flags.split())
 
@@ -126,6 +127,14 @@ def test_run_takes_every_selection_flag():
         (["new-impl", "keras"], "There is an implementation of the name keras"),
         (["new-impl", "mine", "--impl-dir", "/proc"], "/proc/mine can't be written"),
         (["run", "--device", "tpu"], "--device is 'tpu', expected cpu, gpu or gpu:N"),
+        (["run", "--threads", "0"], "--threads is '0', expected a whole number from 1 on"),
+        (["run", "--threads", "1,,2"], "--threads is '1,,2', expected a whole number from 1 on"),
+        (["run", "--threads", "1,9999"], "--threads is 9999, expected at most "),
+        (["verify", "--batch-size", "x"], "--batch-size is 'x', expected a whole number from 1 on"),
+        (["reproduce", "--threads", "1,2"], "--threads is 1,2, expected one number here"),
+        (["gate", "--base", "HEAD", "--threads", "1,2"], "--threads is 1,2, expected one number"),
+        (["gate", "--base", "HEAD", "--batch-size", "8"], "No such option: --batch-size"),
+        (["tax", "--batch-size", "8"], "No such option: --batch-size"),
         (["run", "--budget", "soon"], "--budget is 'soon', expected a time such as"),
         (["run", "--settings", "mine"], "--settings is 'mine', expected one of matched, stock"),
         (["run", "--dataset", "cifar"], "No dataset is named 'cifar', expected one of"),

@@ -244,6 +244,7 @@ def _cell_columns(run: Observations, group: str, cell: Cell) -> dict[str, Any]:
         "group": group,
         "cell": cell.id,
         "recipe": cell.recipe.label,
+        "batch_size": cell.recipe.batch_size,
     }
     return special | {name: getattr(cell, name) for name in _names(CellRow) if name not in special}
 

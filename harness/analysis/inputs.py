@@ -16,7 +16,7 @@ import msgspec
 
 from harness.analysis.estimate import Estimate, Interval, difference
 from harness.analysis.observations import Observations
-from harness.analysis.samples import log_rates, mean_log
+from harness.analysis.samples import mean_log_rates
 from harness.analysis.trials import Block
 from harness.spec.cells import Cell, Input
 
@@ -58,7 +58,7 @@ def input_costs(run: Observations) -> tuple[InputCost, ...]:
 
     The same means recipe, framework, version, mode, settings, device and threads.
     """
-    means = _log_rates(run)
+    means = mean_log_rates(run.samples.values())
     placed = [
         (run.cells[name], group.name)
         for group in run.manifest.plan.groups
@@ -80,17 +80,6 @@ def share_interval(resident: Estimate, loader: Estimate) -> Interval | None:
     if interval is None:
         return None
     return Interval(low=1 - interval.high, high=1 - interval.low, confidence=CONFIDENCE)
-
-
-def _log_rates(run: Observations) -> dict[str, Estimate]:
-    """Cell id → its mean log rate over blocks; cells that have none are left out."""
-    found = {}
-    for sample in run.samples.values():
-        for contender in sample.contenders:
-            estimate = mean_log(log_rates(sample, contender))
-            if estimate is not None and not contender.twin:
-                found[contender.cell] = estimate
-    return found
 
 
 def _sameness(cell: Cell) -> tuple[str, str, str, int]:

@@ -8,7 +8,7 @@ mean, with Student's t-interval, exponentiated. A pair counts in each block that
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,6 +108,17 @@ def log_rates(sample: Sample, contender: Contender) -> Floats:
     """(blocks,): the log of the median over rounds of examples/s; NaN where there are none."""
     column = sample.column(contender)
     return np.log(_medians(sample.examples[:, column] / sample.wall_seconds[:, column]))
+
+
+def mean_log_rates(samples: Iterable[Sample]) -> dict[str, Estimate]:
+    """Cell id → its mean log rate over blocks; cells that have none are left out."""
+    found = {}
+    for sample in samples:
+        for contender in sample.contenders:
+            estimate = mean_log(log_rates(sample, contender))
+            if estimate is not None and not contender.twin:
+                found[contender.cell] = estimate
+    return found
 
 
 def rate_by_total_time(sample: Sample, contender: Contender, rows: NDArray[np.bool_]) -> float:

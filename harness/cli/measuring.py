@@ -71,7 +71,9 @@ def verify(
 
 
 @app.command()
-@takes_flags("recipe", "input", "loader_workers", "blocks", "budget", "no_aa")
+@takes_flags(
+    "recipe", "input", "loader_workers", "blocks", "budget", "no_aa", one_number_of_threads=True
+)
 def reproduce(
     flags: Flags,
     recipe: Annotated[
@@ -135,7 +137,7 @@ def compare(
 
 
 @app.command()
-@takes_flags("no_aa", "reference")
+@takes_flags("no_aa", "reference", "batch_size", one_number_of_threads=True)
 def gate(
     flags: Flags,
     base: Annotated[
@@ -178,7 +180,16 @@ def gate(
 
 
 @app.command()
-@takes_flags("recipe", "mode", "device", "epochs", "no_aa", "reference")
+@takes_flags(
+    "recipe",
+    "mode",
+    "device",
+    "epochs",
+    "no_aa",
+    "reference",
+    "batch_size",
+    one_number_of_threads=True,
+)
 def tax(
     flags: Flags,
     batch: Annotated[
@@ -208,7 +219,17 @@ def tax(
 
 @app.command()
 @takes_flags(
-    "recipe", "input", "loader_workers", "epochs", "blocks", "budget", "no_aa", "reference", "fresh"
+    "recipe",
+    "input",
+    "loader_workers",
+    "epochs",
+    "blocks",
+    "budget",
+    "no_aa",
+    "reference",
+    "batch_size",
+    "fresh",
+    one_number_of_threads=True,
 )
 def micro(
     flags: Flags,

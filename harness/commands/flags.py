@@ -14,7 +14,7 @@ import typer
 
 from harness.errors import UsageError
 from harness.spec.cells import INPUTS, Input, Settings
-from harness.spec.selection import FrameworkChoice, Selection
+from harness.spec.selection import FrameworkChoice, Selection, numbers_in
 
 Frameworks = Annotated[
     list[str] | None, typer.Option("-f", "--framework", metavar="NAME[@VERSION]")
@@ -62,7 +62,18 @@ class Flags:
         typer.Option("--loader-workers", min=0, help="A loader's own processes or threads."),
     ] = 0
     device: Device = None
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None
+    threads: Annotated[
+        list[str] | None,
+        typer.Option("--threads", metavar="N[,N]", help="CPU threads; several are all measured."),
+    ] = None
+    batch_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N[,N]",
+            help="Examples of a step; several are all measured. The learning rate stays.",
+        ),
+    ] = None
     settings: Annotated[list[str] | None, typer.Option("--settings", help="matched or stock.")] = (
         None
     )
@@ -125,7 +136,8 @@ class Flags:
             inputs=cast(tuple[Input, ...], inputs),
             loader_workers=self.loader_workers,
             device=self.device,
-            threads=self.threads,
+            threads=numbers_in("--threads", self.threads or ()),
+            batch_sizes=numbers_in("--batch-size", self.batch_size or ()),
             settings=cast(tuple[Settings, ...], settings),
             dataset=self.dataset,
             data_dir=self.data_dir,
@@ -161,10 +173,13 @@ def check_writable(junit_file: Path) -> None:
         ) from None
 
 
-def takes_flags(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes_flags(
+    *left_out: str, one_number_of_threads: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The command's parameter ``flags: Flags`` is an option for each field of ``Flags``.
 
     Fields in ``left_out`` are none of its options and keep their defaults.
+    ``one_number_of_threads``: it compares nothing over several.
     """
     hints = get_type_hints(Flags, include_extras=True)
     options = {
@@ -186,6 +201,8 @@ def takes_flags(*left_out: str) -> Callable[[Callable[..., None]], Callable[...,
             flags = Flags(**{name: given.pop(name) for name in options})
             if flags.junit is not None:
                 check_writable(flags.junit)
+            if one_number_of_threads:
+                _check_one("--threads", flags.threads)
             command(flags=flags, **given)
 
         kept = [parameter for name, parameter in own.parameters.items() if name != "flags"]
@@ -207,6 +224,15 @@ def _words(
                 f"{flag} is {word!r}, expected one of {', '.join(known)}: choose one of these"
             )
     return tuple(dict.fromkeys(given or default))
+
+
+def _check_one(flag: str, given: list[str] | None) -> None:
+    numbers = numbers_in(flag, given or ())
+    if len(numbers) > 1:
+        raise UsageError(
+            f"{flag} is {','.join(map(str, numbers))}, expected one number here: "
+            "'levelfield run', 'verify' and 'compare' go through several"
+        )
 
 
 def _seconds(flag: str, text: str | None) -> float | None:

@@ -65,7 +65,7 @@ def cells_before_installation(
     installed = [
         Installed(choice, choice.version or "", choice.implementation.variant) for choice in choices
     ]
-    return cells_of(recipes, installed, modes, selection, device, selection.threads or 1)
+    return cells_of(recipes, installed, modes, selection, device, selection.threads or (1,))
 
 
 def _gpu_memory_mib(cell: Cell, catalogue: Catalogue) -> int:

@@ -107,7 +107,7 @@ def resume_micro(
         frameworks=left,
         modes=tuple(dict.fromkeys(mode for one in manifest.frameworks for mode in one.modes)),
         device=conditions.device,
-        threads=conditions.threads,
+        threads=(conditions.threads,),
         settings=(conditions.settings,),
         dataset=conditions.dataset,
         data_dir=data_dir,

@@ -48,6 +48,7 @@ from harness.execution.planning import (
     Installed,
     LeftOut,
     cells_of,
+    check_batches,
     chosen_implementations,
     chosen_modes,
     chosen_recipes,
@@ -123,15 +124,17 @@ def plan_run(
     check_device_free(catalogue, alive_together(groups, expected, together), aa=aa and together)
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, recipes, selection.data_dir)
+    train_examples = {one.name: one.train_examples for one in datasets.values()}
+    recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
+    if selection.batch_sizes:
+        check_batches(recipes, train_examples)
     loader = selection.inputs != ("resident",)
     environments = sync_environments(console, choices, device, loader=loader)
-    recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
     installed = [
         Installed(choice, one.record.version, one.record.variant)
         for choice, one in zip(choices, environments, strict=True)
     ]
     _check_distinct(installed)
-    train_examples = {one.name: one.train_examples for one in datasets.values()}
     cells = cells_of(recipes, installed, modes, selection, device, threads)
     if pairs is not None:
         cells, alone = in_pairs(cells)
@@ -142,7 +145,7 @@ def plan_run(
     if gate is not None and selection.blocks is None and suite.blocks is None:
         looks = planned_looks(len({cell.series for cell in cells}))
     groups = groups_of(cells, selection.reference, paired=pairs is not None)
-    groups = paced(groups, cells, suite, train_examples)
+    groups = paced(groups, cells, suite, train_examples, catalogue.recipes)
     _check_memory(alive_together(groups, cells, together), catalogue, aa)
     manifest = Manifest(
         run=f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{suite.name}",
@@ -180,7 +183,7 @@ def plan_run(
                 for name, value in worker_environment(
                     catalogue.implementation(cell.framework, cell.variant),
                     cell.settings,
-                    threads,
+                    cell.threads,
                     device,
                 ).items()
             }
@@ -224,20 +227,21 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
     return ("levelfield", *(argument for argument in given if argument != "--json"))
 
 
-def _threads(selection: Selection) -> int:
-    """Of each worker.
+def _threads(selection: Selection) -> tuple[int, ...]:
+    """Numbers of threads of a worker, each to be measured.
 
     Raises:
         UsageError: there are not so many CPUs: threads would wait for each other, and a thousand
             for the machine.
     """
     most = default_threads()
-    if selection.threads is not None and selection.threads > most:
+    asked = max(selection.threads, default=most)
+    if asked > most:
         raise UsageError(
-            f"--threads is {selection.threads}, expected at most {most}, the CPUs that this "
+            f"--threads is {asked}, expected at most {most}, the CPUs that this "
             "process may use: name fewer"
         )
-    return selection.threads or most
+    return selection.threads or (most,)
 
 
 def _check_distinct(installed: Sequence[Installed]) -> None:

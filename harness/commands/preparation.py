@@ -22,7 +22,7 @@ from harness.execution.schedule import POINTS_PER_EPOCH
 from harness.execution.timeouts import of_job as timeouts_of_job
 from harness.spec.cells import Cell
 from harness.spec.implementations import Float64, Implementation
-from harness.spec.manifest import Manifest, Plan
+from harness.spec.manifest import Group, Manifest, Plan
 from harness.spec.recipes import oracle_optimizer
 from harness.worker.wire import Job
 
@@ -79,12 +79,13 @@ def prepare_workers(
     inputs = Inputs(
         folder / INPUTS, catalogue.models, manifest, resources.datasets, DatasetProgress(console)
     )
+    groups = {cell: group for group in manifest.plan.groups for cell in group.cells}
     contenders, oracles, float64 = {}, {}, {}
     for cell in manifest.cells:
         job = inputs.job(cell, manifest.plan.seed)
         timeouts = timeouts_of_job(
             job,
-            _steps_of_an_answer(manifest.plan, inputs.train_examples(cell), job),
+            _steps_of_an_answer(manifest.plan, groups[cell.id], inputs.train_examples(cell), job),
             inputs.train_examples(cell),
             inputs.test_examples(cell),
             manifest.plan.timeout_seconds,
@@ -110,11 +111,9 @@ def prepare_workers(
     return Prepared(contenders, oracles, oracle_code, float64, inputs)
 
 
-def _steps_of_an_answer(plan: Plan, train_examples: int, job: Job) -> int:
+def _steps_of_an_answer(plan: Plan, group: Group, train_examples: int, job: Job) -> int:
     """The most that a worker, or the oracle, takes before it says something."""
-    window = plan.lead_in_steps + max(
-        [plan.window_steps, *(group.window_steps or 0 for group in plan.groups)]
-    )
+    window = plan.lead_in_steps + max(plan.window_steps, group.window_steps or 0)
     epoch = train_examples // job.setup.batch_size
     proof = PROOF_STEPS + window * plan.rounds
     return max(proof, -(-epoch // POINTS_PER_EPOCH) if plan.long_trials else 0)

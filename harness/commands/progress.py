@@ -45,7 +45,8 @@ class RunProgress:
         self._long_groups = [
             group.name
             for group in manifest.plan.groups
-            if all(self._cells[each].input == "resident" for each in group.cells[:1])
+            if group.long_trials
+            and all(self._cells[each].input == "resident" for each in group.cells[:1])
         ]
         self._trials: dict[int, TrialStarted] = {}
         self._rates: dict[int, list[float]] = {}
@@ -188,7 +189,7 @@ class RunProgress:
             for trial in event.trials
             if trial in self._rates
         )
-        recipe = event.group.split("/")[0]
+        recipe = self._cast.label(self._cast.group(event.group))
         if event.long:
             left = self._long_time_left(event.group, event.block)
             self._console.say(f"{recipe}, whole recipe, examples/s: {shown}{left}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,13 @@ from harness.analysis.observations import Observations
 from harness.analysis.parity import CrossDeviation, ParityResult, cross_deviations, parity_results
 from harness.analysis.reproduction import Reproduction, reproductions
 from harness.analysis.studies import exit_code as exit_code_of
+from harness.analysis.sweeps import Sweep, sweeps
 from harness.analysis.targets import TargetTime, target_times
 from harness.analysis.verdicts import judge
 from harness.commands.ci import publish
 from harness.console import Console
 from harness.report.cases import run_cases
+from harness.report.cast import cast_of
 from harness.report.files import (
     comparison_name,
     point_latest,
@@ -26,7 +29,10 @@ from harness.report.files import (
     write_comparison,
     write_report,
 )
+from harness.report.formats import count
 from harness.report.sentences import verdict_groups
+from harness.report.sweep_sentences import order_in_words
+from harness.spec.cells import Cell
 from harness.spec.events import Failure, RunFinished, Skip
 from harness.spec.micro import Micro
 from harness.spec.recipes import Recipe
@@ -53,6 +59,8 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """How soon each long trial reached its recipe's target accuracy."""
     input_costs: tuple[InputCost, ...]
     """What the frameworks' own data loaders cost, where both inputs were measured."""
+    sweeps: tuple[Sweep, ...]
+    """Contenders over batch sizes and numbers of threads, where a run has several."""
 
 
 class ComparisonAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +143,7 @@ def _shown(
         convergences=convergences(run),
         target_times=target_times(run),
         input_costs=input_costs(run),
+        sweeps=sweeps(run),
     )
 
 
@@ -154,6 +163,15 @@ def show_verdicts(console: Console, run: Observations, judgement: Judgement) -> 
             console.result(text)
         for badge in group.badges:
             console.result(f"{badge.label}: {badge.text}")
+    _show_sweeps(console, run)
+
+
+def _show_sweeps(console: Console, run: Observations) -> None:
+    """Where the order of contenders changes, in the words of the report."""
+    cast = cast_of(run.manifest)
+    for sweep in sweeps(run):
+        for text in order_in_words(sweep, cast):
+            console.result(f"{sweep.recipe}: {text}")
 
 
 def show_verification(console: Console, folder: Path, junit_file: Path | None) -> int:
@@ -199,9 +217,11 @@ def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
     unproved = {result.cell for result in run.held if not result.passed}
     failed = {failure.cell for failure in run.all(Failure)}
     modes = list(dict.fromkeys(cell.mode for cell in run.manifest.cells))
+    name_of, threads_of = _what_differs(run.manifest.cells)
     cells: dict[tuple[Recipe, str], dict[str, str]] = {}
     for cell in run.manifest.cells:
-        line = cells.setdefault((cell.recipe, f"{cell.framework} {cell.version}"), {})
+        framework = f"{cell.framework} {cell.version}{threads_of(cell)}"
+        line = cells.setdefault((cell.recipe, framework), {})
         if cell.id in results:
             line[cell.mode] = _deviations(results[cell.id], proved=cell.id not in unproved)
         elif cell.id in failed:
@@ -210,10 +230,25 @@ def verification_table(run: Observations) -> tuple[list[str], list[list[str]]]:
     above = None
     for (recipe, framework), line in cells.items():
         # What a recipe's rows have in common stands once, so that they are seen as a block.
-        common = "" if recipe == above else recipe.name
+        common = "" if recipe == above else name_of(recipe)
         rows.append([common, framework, *(line.get(mode, "") for mode in modes)])
         above = recipe
     return ["recipe", "framework", *modes], rows
+
+
+def _what_differs(
+    cells: Sequence[Cell],
+) -> tuple[Callable[[Recipe], str], Callable[[Cell], str]]:
+    """How recipes are named so that two batches of one differ; and what tells threads apart."""
+    batches = {(cell.recipe.name, cell.recipe.batch_size) for cell in cells}
+    names = Counter(name for name, _ in batches)
+    several = len({cell.threads for cell in cells}) > 1
+
+    def name(recipe: Recipe) -> str:
+        batch = f", batch {recipe.batch_size}" if names[recipe.name] > 1 else ""
+        return f"{recipe.name}{batch}"
+
+    return name, lambda cell: f", {count(cell.threads, 'thread')}" if several else ""
 
 
 def _deviations(result: ParityResult, *, proved: bool) -> str:

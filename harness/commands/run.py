@@ -26,6 +26,7 @@ from harness.errors import UsageError
 from harness.execution.block import Block, BlockPlan
 from harness.execution.contenders import Contender
 from harness.execution.planning import Choice, LeftOut, affordable_blocks
+from harness.execution.process import WorkerProcess
 from harness.spec.events import AnyEvent, BlockFinished, Failure, RunFinished, Skip, TrialStarted
 from harness.spec.gates import GateTerms
 from harness.spec.manifest import Group, Manifest, Run, Study
@@ -190,7 +191,9 @@ class RunSession:
         plan = self._manifest.plan
         cells = self._cells
         # A loader trains in its own order: its accuracies have nothing to be compared with.
-        groups = [each for each in plan.groups if not cells[each.cells[0]].loads]
+        groups = [
+            each for each in plan.groups if each.long_trials and not cells[each.cells[0]].loads
+        ]
         for number in range(len(plan.seeds)):
             for group in groups:
                 self._block(group, number, long=True)
@@ -242,7 +245,6 @@ class RunSession:
             contenders.append(contenders[0]._replace(twin=True))
         self._progress.block(group, number, long=long)
         contenders, taken_over = self._bases_taken_over(contenders, number, seed, long=long)
-        first = number == (0 if plan.long_trials and contenders[0].cell.input == "resident" else 1)
         Block(
             BlockPlan(
                 number=number,
@@ -259,13 +261,24 @@ class RunSession:
             self._logs,
             self.record,
             self._numbers,
-            prove=self._verification.prove if first else None,
+            prove=self._prove,
             audit=self._audit,
             ends=self._ends,
             taken_over=taken_over,
         ).run()
         if long and self._manifest.study == "gate":
             self._keep_trainings()
+
+    def _prove(self, contender: Contender, process: WorkerProcess, trial: int) -> None:
+        """The first worker of a cell that is timed, from the run's own seed, is proved."""
+        proved = {
+            event.cell
+            for event in self._events
+            if isinstance(event, Parity) and event.trial is not None
+        }
+        at_own_seed = contender.job.setup.seed == self._manifest.plan.seed
+        if at_own_seed and contender.cell.id not in proved:
+            self._verification.prove(contender, process, trial)
 
     def _bases_taken_over(
         self, contenders: list[Contender], number: int, seed: int, *, long: bool

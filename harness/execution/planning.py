@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -16,7 +16,7 @@ from harness.spec.implementations import Implementation
 from harness.spec.manifest import Group
 from harness.spec.recipes import Recipe
 from harness.spec.selection import FrameworkChoice, Selection
-from harness.spec.suites import Override, Suite
+from harness.spec.suites import Suite
 
 T = TypeVar("T")
 
@@ -93,12 +93,28 @@ def chosen_recipes(suite: Suite, selection: Selection, known: Mapping[str, Recip
     epochs = selection.epochs if selection.epochs is not None else suite.epochs
     return [
         named("recipe", name, known).overridden(
-            dataset=selection.dataset,
-            epochs=epochs,
-            batch_size=suite.overrides[name].batch_size if name in suite.overrides else None,
+            dataset=selection.dataset, epochs=epochs, batch_size=batch_size
         )
         for name in names
+        for batch_size in selection.batch_sizes or (suite.override(name).batch_size,)
     ]
+
+
+def check_batches(recipes: Iterable[Recipe], train_examples: Mapping[str, int]) -> None:
+    """An epoch of each recipe has a window: the lead-in and a step that is timed.
+
+    ``train_examples``: by dataset.
+
+    Raises:
+        UsageError: a batch is too large for that.
+    """
+    for recipe in recipes:
+        most = train_examples[recipe.dataset] // (LEAD_IN_STEPS + 1)
+        if recipe.batch_size > most:
+            raise UsageError(
+                f"--batch-size is {recipe.batch_size}, expected at most {most}, for "
+                f"{LEAD_IN_STEPS + 1} steps in an epoch of {recipe.dataset}: name a smaller one"
+            )
 
 
 def chosen_modes(
@@ -142,7 +158,7 @@ def cells_of(
     modes: Mapping[str, list[str]],
     selection: Selection,
     device: str,
-    threads: int,
+    threads: Sequence[int],
 ) -> list[Cell]:
     """Every combination, recipe by recipe, each once."""
     installed = list(installed)
@@ -156,10 +172,11 @@ def cells_of(
             input=source,
             loader_workers=0 if source == "resident" else selection.loader_workers,
             device=device,
-            threads=threads,
+            threads=number,
             settings=settings,
         )
         for recipe in recipes
+        for number in threads
         for source in selection.inputs
         for settings in selection.settings
         for choice, version, variant in installed
@@ -215,14 +232,22 @@ def groups_of(cells: Iterable[Cell], reference: str | None, *, paired: bool = Fa
 
     On a GPU those with settings ``stock`` are groups of their own, and so never alive beside
     matched ones: contenders share its memory while they wait, and what takes all that it can get
-    would starve the others. ``paired``: only a cell's versions and variants with each other.
+    would starve the others. ``paired``: only a cell's versions and variants with each other. Groups
+    that differ in threads alone have their long trials once.
 
     Raises:
         UsageError: ``reference`` names no contender.
     """
+
+    def name_of(cell: Cell) -> str:
+        return cell.series if paired else _group_name(cell)
+
     groups: dict[str, list[Cell]] = {}
+    most_threads: dict[str, int] = {}
     for cell in cells:
-        groups.setdefault(cell.series if paired else _group_name(cell), []).append(cell)
+        groups.setdefault(name_of(cell), []).append(cell)
+        alike = _whatever_threads(cell, name_of)
+        most_threads[alike] = max(cell.threads, most_threads.get(alike, 0))
     if reference is not None:
         for members in groups.values():
             fitting = [cell for cell in members if reference in names_of(cell)]
@@ -235,15 +260,30 @@ def groups_of(cells: Iterable[Cell], reference: str | None, *, paired: bool = Fa
             members.remove(fitting[0])
             members.insert(0, fitting[0])
     return [
-        Group(name=name, cells=tuple(cell.id for cell in members))
+        Group(
+            name=name,
+            cells=tuple(cell.id for cell in members),
+            long_trials=members[0].threads == most_threads[_whatever_threads(members[0], name_of)],
+        )
         for name, members in groups.items()
     ]
 
 
+def _whatever_threads(cell: Cell, name_of: Callable[[Cell], str]) -> str:
+    return name_of(msgspec.structs.replace(cell, threads=0))
+
+
 def paced(
-    groups: Iterable[Group], cells: Iterable[Cell], suite: Suite, train_examples: Mapping[str, int]
+    groups: Iterable[Group],
+    cells: Iterable[Cell],
+    suite: Suite,
+    train_examples: Mapping[str, int],
+    known: Mapping[str, Recipe],
 ) -> list[Group]:
     """``groups``, each with the windows that suit its model and input.
+
+    Numbers of steps are for the batch that ``suite``, or the recipe among those ``known``, has; a
+    window of another batch has about as many examples.
 
     A loader's windows are half an epoch: its queues are full when a short one begins, and a short
     one would measure how long they last. Others are never longer than an epoch, whose batches are
@@ -253,10 +293,14 @@ def paced(
     result = []
     for group in groups:
         cell = by_id[group.cells[0]]
-        override = suite.overrides.get(cell.recipe.name, Override())
+        override = suite.override(cell.recipe.name)
         rounds, window_steps = override.rounds, override.window_steps
+        usual_batch = override.batch_size or known[cell.recipe.name].batch_size
         if window_steps is None and suite.window_examples is not None:
             window_steps = max(1, suite.window_examples // cell.recipe.batch_size)
+        elif cell.recipe.batch_size != usual_batch:
+            examples = (window_steps or suite.window_steps) * usual_batch
+            window_steps = max(1, round(examples / cell.recipe.batch_size))
         if cell.loads:
             half_epoch = train_examples[cell.recipe.dataset] // cell.recipe.batch_size // 2
             rounds, window_steps = LOADER_ROUNDS, max(1, half_epoch - LEAD_IN_STEPS)

@@ -120,12 +120,14 @@ def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
         if changes:
             changed[joined(changes)].append(recipe)
     recipes = [recipe for alike in changed.values() for recipe in alike]
+    batches = any(change.startswith("batch_size=") for each in recipes for change in each.overrides)
+    rate = " With another batch the learning rate stays what it was." if batches else ""
     if len(recipes) == 1:
         yield Banner(
             tone="doubt",
             title="The recipe was changed",
             text=f"{recipes[0].label} is {recipes[0].name} with {next(iter(changed))}. It is "
-            "another recipe: its results and the published figures do not compare.",
+            f"another recipe: its results and the published figures do not compare.{rate}",
         )
     elif recipes:
         parts = [
@@ -136,7 +138,7 @@ def _changed_recipes(manifest: Manifest) -> Iterator[Banner]:
             tone="doubt",
             title="Recipes were changed",
             text=f"{'; '.join(parts)}. They are other recipes: their results and the published "
-            "figures do not compare.",
+            f"figures do not compare.{rate}",
         )
 
 

@@ -63,9 +63,14 @@ class Cast(NamedTuple):
         return f"{cell.recipe.label} {place_in_words(cell)}"
 
     def label(self, group: Group) -> str:
-        """The recipe that the group trains, with its overrides, and its input if it is its own."""
-        cells = [self.member(cell).cell for cell in group.cells]
-        return next((label_of(cell) for cell in cells if cell), group.name.split("/")[0])
+        """The recipe that the group trains, with its overrides, its input if it is its own, and its
+        threads where the run has several numbers of them."""
+        cell = next((cell for each in group.cells if (cell := self.member(each).cell)), None)
+        if cell is None:
+            return group.name.split("/")[0]
+        threads = {member.cell.threads for member in self.members.values() if member.cell}
+        several = f" with {count(cell.threads, 'thread')}" if len(threads) > 1 else ""
+        return f"{label_of(cell)}{several}"
 
     def recipe(self, group: Group) -> Recipe | None:
         """The recipe that the group trains."""

@@ -45,6 +45,7 @@ from harness.report.figures import (
     Line,
     Panel,
     Roofline,
+    Scaling,
     Scatter,
     Stack,
 )
@@ -64,6 +65,7 @@ from harness.report.palette import (
     series,
 )
 from harness.report.roofline_chart import roofline_figure
+from harness.report.scaling_chart import scaling_figure
 
 MANY_POINTS = 12
 """Points of a curve from which on their marks would hide it."""
@@ -125,6 +127,8 @@ def _figure(chart: Chart) -> Figure:
         return _stack(chart)
     if isinstance(chart, Roofline):
         return roofline_figure(chart)
+    if isinstance(chart, Scaling):
+        return scaling_figure(chart)
     return _scatter(chart)
 
 

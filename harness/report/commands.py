@@ -17,7 +17,7 @@ NOT_TAKEN = {
 }
 """Commands that measure cells, and which of the options for one cell they do without."""
 OVERRIDES = ("dataset", "epochs")
-"""What the command line can change of a recipe; other changes are a suite's own."""
+"""What the command line changes of a recipe beside the batch; other changes are a suite's own."""
 
 
 def resume_command(manifest: Manifest) -> list[str]:
@@ -44,10 +44,12 @@ def cell_command(cell: Cell, manifest: Manifest) -> list[str] | None:
     plan = manifest.plan
     argument = {"run": plan.suite, "reproduce": cell.recipe.name}.get(verb)
     changes = [each.partition("=") for each in cell.recipe.overrides]
+    batch = [("--batch-size", f"{cell.recipe.batch_size}")]
     options = [
         ("-f", framework),
         ("-r", cell.recipe.name),
         *((f"--{name}", value) for name, _, value in changes if name in OVERRIDES),
+        *(batch if _kept(manifest.command, ("--batch-size",)) else []),
         ("--mode", cell.mode),
         ("--input", cell.input),
         *([("--loader-workers", f"{cell.loader_workers}")] if cell.loader_workers else []),

@@ -171,4 +171,43 @@ class Roofline(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[RoofPoint, ...]
 
 
-Chart = Bars | Boxes | Forest | Curves | Stack | Scatter | Roofline
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """One value at one place, with its interval."""
+
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """One contender over all places of a panel."""
+
+    label: str
+    style: Style
+    points: tuple[Reach, ...]
+
+
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
+    """Courses under the same circumstances."""
+
+    title: str
+    """Which circumstances; may be empty."""
+    courses: tuple[Course, ...]
+
+
+class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+    """Panels on the same axes, one above the other, over a few places on a logarithmic one."""
+
+    x_unit: str
+    y_unit: str
+    places: tuple[float, ...]
+    """Where something was measured: written out on the horizontal axis."""
+    panels: tuple[Scale, ...]
+    log: bool = False
+    """Whether the vertical axis is logarithmic too; else it begins at zero."""
+    ideal: float | None = None
+    """A value to hold the others against: a line across."""
+
+
+Chart = Bars | Boxes | Forest | Curves | Stack | Scatter | Roofline | Scaling

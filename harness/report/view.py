@@ -31,13 +31,17 @@ from harness.report.sections.parity import parity_section
 from harness.report.sections.reproduction import reproduction_section
 from harness.report.sections.speed import speed_section
 from harness.report.sections.story import Story
+from harness.report.sections.sweep import sweep_section
 from harness.report.sections.tax import tax_banner, tax_section
 from harness.report.sections.windows import windows_section
 from harness.report.sentences import verdict_groups
+from harness.report.sweep_sentences import swept_in_words
 from harness.spec.manifest import Manifest
 from harness.spec.micro import Micro
+from harness.spec.recipes import Recipe
 
 SECTIONS: tuple[Callable[[Story], Section | None], ...] = (
+    sweep_section,
     parity_section,
     speed_section,
     inputs_section,
@@ -86,7 +90,8 @@ def question(manifest: Manifest, micro: Micro | None = None) -> str:
     titles = dict.fromkeys(
         manifest.titles.get(cell.framework, cell.framework) for cell in manifest.cells
     )
-    recipes = dict.fromkeys(cell.recipe.label for cell in manifest.cells)
+    swept = swept_in_words(manifest.cells)
+    recipes = dict.fromkeys(_label(cell.recipe, swept) for cell in manifest.cells)
     if len(manifest.cells) < 2 or not recipes:
         return ""
     plan = manifest.plan
@@ -98,14 +103,22 @@ def question(manifest: Manifest, micro: Micro | None = None) -> str:
         who = joined(list(titles))
         return f"Has {who} become slower, less accurate or wrong since {manifest.gate.base}?"
     if not plans_short_blocks(plan):
-        who, what = joined(list(titles)), _in_words(recipes)
+        who, what = joined(list(titles)), " ".join(filter(None, (_in_words(recipes), swept)))
         if plan.long_trials:
             return f"Do {who} train {what} to the same accuracy, and to the published one?"
         return f"Do {who} compute the same on {what}?"
     who = f"Which {'of' if len(titles) > 1 else 'way of running'} {joined(list(titles))}"
-    pace = "fastest" if len(manifest.cells) > 2 * len(recipes) else "faster"
-    what = _in_words(recipes)
-    return f"{who} trains {what} {pace} on this machine, and do they compute the same?"
+    pace = "fastest" if len(manifest.cells) > 2 * len(plan.groups) else "faster"
+    where = f"on this machine, {swept}" if swept else "on this machine"
+    return f"{who} trains {_in_words(recipes)} {pace} {where}, and do they compute the same?"
+
+
+def _label(recipe: Recipe, swept: str) -> str:
+    """Its label; in a sweep over batches, which are said elsewhere, without the batch."""
+    if "batch sizes" not in swept:
+        return recipe.label
+    kept = [each for each in recipe.overrides if not each.startswith("batch_size=")]
+    return "+".join((recipe.name, *kept))
 
 
 def _in_words(recipes: Collection[str]) -> str:

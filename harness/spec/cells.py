@@ -49,21 +49,21 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         """Readable and unique: ``lenet-sgd/NAME-1.2.3/compiled/resident/cpu-2t``."""
         stock = "-stock" if self.settings == "stock" else ""
         return (
-            f"{self.recipe.label}/{self._build}/{self.mode}/{self._source}/"
+            f"{self.recipe.label}/{self._build}/{self.mode}/{self.source}/"
             f"{self.device}-{self.threads}t{stock}"
         )
 
     @property
     def group(self) -> str:
         """Cells of one group may be compared: they differ only in who computes, and how."""
-        return f"{self.recipe.label}/{self._source}/{self.device}-{self.threads}t"
+        return f"{self.recipe.label}/{self.source}/{self.device}-{self.threads}t"
 
     @property
     def series(self) -> str:
         """The cell, whatever its version and variant: what a gate compares two of."""
         stock = "-stock" if self.settings == "stock" else ""
         return (
-            f"{self.recipe.label}/{self.framework}/{self.mode}/{self._source}/"
+            f"{self.recipe.label}/{self.framework}/{self.mode}/{self.source}/"
             f"{self.device}-{self.threads}t{stock}"
         )
 
@@ -84,6 +84,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.framework}-{self.version}" + (f"~{self.variant}" if self.variant else "")
 
     @property
-    def _source(self) -> str:
+    def source(self) -> str:
         """``resident``, or ``loader-2w`` and ``pipeline-2w`` for those with 2 workers."""
         return f"{self.input}-{self.loader_workers}w" if self.loads else self.input

@@ -37,6 +37,8 @@ class CellRow(msgspec.Struct, frozen=True, kw_only=True):
     cell: str
     recipe: str
     """With ``+field=value`` for each field that the run changed."""
+    batch_size: int
+    """Examples of a training step."""
     framework: str
     version: str
     variant: str

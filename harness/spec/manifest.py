@@ -40,6 +40,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Rounds of a short block of this group; none: the plan's."""
     window_steps: Count | None = None
     """Timed steps of a window of this group; none: the plan's."""
+    long_trials: bool = True
+    """Whether its cells have long trials where the plan has: numbers of threads leave a training
+    what it is, so that it is made once, with the most of them."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,8 +58,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     def overridden(self, **changes: Any) -> Recipe:
         """This recipe with ``changes``, each of which that differs shows in the label.
 
-        The published figures stay for the reader, who sees by the label that they are of another
-        recipe, unless the dataset changed: then they say nothing and are left out.
+        Nothing else follows: another batch keeps the learning rate. The published figures stay for
+        the reader, who sees by the label that they are of another recipe, unless the dataset or the
+        batch changed: then they say nothing and are left out.
         """
         real = {
             field: value
@@ -71,7 +72,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         marks = dict(mark.split("=", 1) for mark in self.overrides)
         marks.update({field: str(value) for field, value in real.items()})
         overrides = tuple(f"{field}={value}" for field, value in sorted(marks.items()))
-        if "dataset" in real:
+        if {"dataset", "batch_size"} & real.keys():
             real["published"] = None
         return msgspec.structs.replace(self, **real, overrides=overrides)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 import msgspec
 
 from harness.errors import UsageError
@@ -41,7 +44,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     loader_workers: int = 0
     """Of cells that a loader feeds: processes or threads beside the main one."""
     device: str | None = None
-    threads: int | None = None
+    threads: tuple[int, ...] = ()
+    """Numbers of CPU threads, each of them measured; none: all CPUs."""
+    batch_sizes: tuple[int, ...] = ()
+    """Each of them makes a recipe of its own; none: the batch that recipe or suite has."""
     settings: tuple[Settings, ...] = ("matched",)
     dataset: str | None = None
     data_dir: str | None = None
@@ -55,3 +61,21 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool = False
     """Whether proofs of earlier runs are not taken over."""
     impl_dirs: tuple[str, ...] = ()
+
+
+def numbers_in(flag: str, texts: Iterable[str]) -> tuple[int, ...]:
+    """The whole numbers that were given, as ``2`` or as ``1,2,4``, each once and in that order.
+
+    Raises:
+        UsageError: a part is none, or is below 1.
+    """
+    found: list[int] = []
+    for text in texts:
+        parts = [part.strip() for part in text.split(",")]
+        if not all(re.fullmatch(r"0*[1-9][0-9]{0,14}", part) for part in parts):
+            raise UsageError(
+                f"{flag} is {text!r}, expected a whole number from 1 on, or several as in 1,2,4: "
+                "give such"
+            )
+        found += map(int, parts)
+    return tuple(dict.fromkeys(found))

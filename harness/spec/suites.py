@@ -60,6 +60,10 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     aa: bool = True
     """Whether the reference contender runs twice, which gives the noise floor."""
 
+    def override(self, recipe: str) -> Override:
+        """What is different for ``recipe``; most often nothing."""
+        return self.overrides.get(recipe, Override())
+
 
 def read_suites(folder: Path) -> dict[str, Suite]:
     """Name → suite, for every ``*.toml`` in ``folder``.

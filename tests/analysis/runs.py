@@ -55,6 +55,8 @@ def cell(
     *,
     source: Input = "resident",
     published: Published = PUBLISHED,
+    batch_size: int = BATCH,
+    threads: int = 2,
 ) -> Cell:
     return Cell(
         recipe=Recipe(
@@ -67,14 +69,14 @@ def cell(
             optimizer=Sgd(learning_rate=0.9),
             published=published,
             target_accuracy=0.5,
-        ),
+        ).overridden(batch_size=batch_size),
         framework=framework,
         version="1.0",
         mode="eager",
         input=source,
         loader_workers=0 if source == "resident" else 2,
         device=device,
-        threads=2,
+        threads=threads,
     )
 
 
@@ -179,14 +181,22 @@ def short_events(
     first_trial: int = 0,
     devices: Mapping[str, str] = {},
     source: Input = "resident",
+    batch_size: int = BATCH,
+    threads: int = 2,
 ) -> list[AnyEvent]:
     """The events of all short blocks. Blocks in ``restless`` have steal and a slow control."""
+
+    def contender_cell(contender: Contender) -> Cell:
+        return cell(
+            contender.framework, recipe, source=source, batch_size=batch_size, threads=threads
+        )
+
     events: list[AnyEvent] = []
     trial = first_trial
     for block in range(max(map(len, logs.values()))):
         trials = []
         for position, (contender, rows) in enumerate(logs.items()):
-            of = cell(contender.framework, recipe, source=source)
+            of = contender_cell(contender)
             events.append(
                 TrialStarted(
                     at=0.0,
@@ -225,7 +235,7 @@ def short_events(
                     )
                 )
             trial += 1
-        group = cell(next(iter(logs)).framework, recipe, source=source).group
+        group = contender_cell(next(iter(logs))).group
         events.append(
             BlockFinished(at=0.0, block=block, group=group, long=False, trials=tuple(trials))
         )
@@ -311,14 +321,25 @@ def run_of(
     recipes: Sequence[str] = ("lenet-sgd",),
     sources: Sequence[Input] = ("resident",),
     published: Published = PUBLISHED,
+    batch_sizes: Sequence[int] = (BATCH,),
+    threads: Sequence[int] = (2,),
 ) -> Run:
     """A run of ``frameworks`` (the first is the reference) with ``events`` after verification.
 
     ``worst``: framework → deviation of its loss at step 5.
     """
     cells = [
-        cell(framework, recipe, source=source, published=published)
+        cell(
+            framework,
+            recipe,
+            source=source,
+            published=published,
+            batch_size=batch_size,
+            threads=number,
+        )
         for recipe in recipes
+        for batch_size in batch_sizes
+        for number in threads
         for source in sources
         for framework in frameworks
     ]

@@ -117,10 +117,17 @@ def test_one_run_has_no_interval() -> None:
     assert prediction_interval([0.7], 0.95) is None
 
 
-def test_a_changed_recipe_is_shown_beside_the_published_figures_and_not_judged() -> None:
+@pytest.mark.parametrize(
+    ("change", "published"),
+    [({"epochs": 3}, 0.6), ({"batch_size": 64}, None), ({"epochs": 3, "batch_size": 64}, None)],
+    ids=["epochs", "batch", "both"],
+)
+def test_a_changed_recipe_is_not_judged_and_one_of_another_batch_stands_beside_no_figures(
+    change: dict[str, int], published: float | None
+) -> None:
     run = usual()
     changed = [
-        replace(each, recipe=each.recipe.overridden(batch_size=64)) for each in run.manifest.cells
+        replace(each, recipe=each.recipe.overridden(**change)) for each in run.manifest.cells
     ]
     cells = {before.id: after.id for before, after in zip(run.manifest.cells, changed, strict=True)}
     text = msgspec.json.encode(run)
@@ -129,8 +136,8 @@ def test_a_changed_recipe_is_shown_beside_the_published_figures_and_not_judged()
     run = replace(msgspec.json.decode(text, type=Run))
     manifest = replace(run.manifest, cells=tuple(changed))
     found = reproduced(replace(run, manifest=manifest))
-    assert (found.recipe, found.comparable) == ("lenet-sgd+batch_size=64", False)
-    assert found.epochs[1].test_accuracy.published == 0.6
+    assert (found.recipe, found.comparable) == (changed[0].recipe.label, False)
+    assert found.epochs[1].test_accuracy.published == published
     assert found.epochs[1].test_accuracy.inside_range is None
 
 

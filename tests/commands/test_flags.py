@@ -37,7 +37,8 @@ def test_every_flag_arrives():
     what, flags = parsed(
         "--what", "this", "-f", "one@1.2", "-f", "two", "-r", "lenet-sgd", "--mode", "eager",
         "--mode", "xla", "--input", "loader", "--input", "resident", "--loader-workers", "2",
-        "--device", "gpu:1", "--threads", "3", "--settings", "stock", "--dataset", "mnist",
+        "--device", "gpu:1", "--threads", "3,1", "--threads", "1",
+        "--batch-size", "32, 256", "--settings", "stock", "--dataset", "mnist",
         "--data-dir", "data", "--seed", "4", "--epochs", "5", "--blocks", "6", "--budget", "1.5m",
         "--no-aa", "--reference", "two", "--impl-dir", "mine", "--resume", "run", "--out", "there",
         "--json",
@@ -50,7 +51,8 @@ def test_every_flag_arrives():
         inputs=("loader", "resident"),
         loader_workers=2,
         device="gpu:1",
-        threads=3,
+        threads=(3, 1),
+        batch_sizes=(32, 256),
         settings=("stock",),
         dataset="mnist",
         data_dir="data",
@@ -85,8 +87,26 @@ def test_a_flag_that_is_left_out_is_no_option_and_keeps_its_default():
         (Flags(framework=["@1.0"]), "-f is '@1.0', expected NAME or NAME@VERSION"),
         (Flags(framework=[""]), "-f is '', expected NAME or NAME@VERSION"),
         (Flags(loader_workers=1), "--loader-workers is 1 where no loader is measured"),
+        (Flags(threads=["0"]), "--threads is '0', expected a whole number from 1 on"),
+        (Flags(threads=["1,,2"]), "--threads is '1,,2', expected a whole number from 1 on"),
+        (Flags(batch_size=["32", "x"]), "--batch-size is 'x', expected a whole number from 1 on"),
     ],
 )
 def test_a_word_that_is_none_is_refused(flags, message):
     with pytest.raises(UsageError, match=message):
         flags.selection()
+
+
+def test_a_command_that_goes_through_no_threads_takes_one_number_of_them():
+    app = typer.Typer()
+
+    @app.command()
+    @takes_flags(one_number_of_threads=True)
+    def measure(flags: Flags) -> None:
+        assert flags.selection().threads == (2,)
+
+    assert CliRunner().invoke(app, ["--threads", "2", "--threads", "2"]).exit_code == 0
+    for several in (["--threads", "1,2"], ["--threads", "1", "--threads", "2"]):
+        refused = CliRunner().invoke(app, several).exception
+        assert isinstance(refused, UsageError)
+        assert str(refused).startswith("--threads is 1,2, expected one number here")

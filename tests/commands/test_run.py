@@ -133,6 +133,28 @@ def test_a_killed_run_is_readable_and_goes_on_where_it_was(levelfield, tmp_path,
     assert len(numbers) == len(set(numbers))
 
 
+def test_a_killed_sweep_goes_on_with_its_batch_sizes(levelfield, tmp_path):
+    process = start(
+        tmp_path, *QUICK[:-1], "1", "--no-aa", "--batch-size", "256,2000", "--threads", "1"
+    )
+    folder = wait_for_block(tmp_path, 1)
+    process.kill()
+    process.communicate(timeout=60)
+    resumed = levelfield(
+        "run", "--impl-dir", str(IMPLEMENTATIONS), "--resume", folder.name, "--json"
+    )
+    assert resumed.returncode == 3, resumed.stderr
+    run = read_run(folder)
+    of = [(e.group.split("/")[0], e.long) for e in run.events if isinstance(e, BlockFinished)]
+    own = "lenet-sgd+dataset=fashion-mnist-20k+epochs=1"
+    labels = {own, own.replace("+", "+batch_size=2000+", 1)}
+    assert {group.name for group in run.manifest.plan.groups} == {
+        f"{label}/resident/cpu-1t" for label in labels
+    }
+    assert sorted(of) == sorted((label, long) for label in labels for long in (False, True))
+    assert json.loads(resumed.stdout)["sweeps"] == []  # quick computes something else
+
+
 def test_a_resumed_run_that_was_finished_does_nothing(levelfield, tmp_path):
     done = levelfield(*QUICK[:-1], "0", "--json")
     folder = tmp_path / json.loads(done.stdout)["folder"]

@@ -12,6 +12,7 @@ from harness.execution.planning import (
     Installed,
     affordable_blocks,
     cells_of,
+    check_batches,
     chosen_implementations,
     chosen_modes,
     chosen_recipes,
@@ -23,6 +24,7 @@ from harness.execution.planning import (
 )
 from harness.spec.cells import Cell
 from harness.spec.implementations import GpuLimits, Implementation, read_implementations
+from harness.spec.manifest import Group
 from harness.spec.recipes import read_recipes
 from harness.spec.selection import FrameworkChoice, Selection
 from harness.spec.suites import Override, Suite, read_suites
@@ -184,7 +186,7 @@ def test_cells_and_groups():
     modes = {"alpha": ["eager", "compiled"], "beta": ["eager"]}
     selection = Selection(settings=("matched", "stock"))
     recipes = [RECIPES["lenet-sgd"], RECIPES["lenet-adam"]]
-    cells = cells_of(recipes, versions, modes, selection, "cpu", 2)
+    cells = cells_of(recipes, versions, modes, selection, "cpu", (2,))
     assert len(cells) == len({cell.id for cell in cells}) == 12
     assert cells[0].id == "lenet-sgd/alpha-1/eager/resident/cpu-2t"
     assert any(cell.id.endswith("cpu-2t-stock") for cell in cells)
@@ -203,7 +205,7 @@ def test_on_a_gpu_stock_contenders_are_never_alive_beside_matched_ones():
     recipes = [RECIPES["lenet-sgd"]]
 
     def grouped(device, reference=None):
-        cells = cells_of(recipes, versions, modes, selection, device, 2)
+        cells = cells_of(recipes, versions, modes, selection, device, (2,))
         return {group.name: group.cells for group in groups_of(cells, reference)}
 
     assert [len(cells) for cells in grouped("cpu").values()] == [4]
@@ -226,8 +228,8 @@ def test_a_suite_may_change_a_recipe_and_its_windows():
     recipes = chosen_recipes(suite, Selection(recipes=("lenet-sgd", "lenet-adam")), RECIPES)
     assert [one.label for one in recipes] == ["lenet-sgd+batch_size=16", "lenet-adam"]
     versions = [Installed(Choice(KNOWN["alpha"], None), "1")]
-    cells = cells_of(recipes, versions, {"alpha": ["eager"]}, Selection(), "cpu", 2)
-    changed, plain = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    cells = cells_of(recipes, versions, {"alpha": ["eager"]}, Selection(), "cpu", (2,))
+    changed, plain = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000}, RECIPES)
     assert (changed.rounds, changed.window_steps) == (3, 2)
     assert (plain.rounds, plain.window_steps) == (None, None)
 
@@ -240,11 +242,87 @@ def test_windows_of_so_many_examples_have_more_steps_where_batches_are_small():
         {"alpha": ["eager"]},
         Selection(),
         "cpu",
-        2,
+        (2,),
     )
     suite = msgspec.structs.replace(SUITE, window_examples=5120)
-    large, small = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    large, small = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000}, RECIPES)
     assert (large.window_steps, small.window_steps) == (20, 160)
+
+
+SWEEP = Selection(batch_sizes=(32, 256), threads=(1, 2))
+
+
+def swept(
+    selection: Selection = SWEEP, suite: Suite = SUITE, *, paired: bool = False
+) -> tuple[list[Cell], list[Group]]:
+    """All combinations of a selection in two contenders, and their groups with windows."""
+    cells = cells_of(
+        chosen_recipes(suite, selection, RECIPES),
+        [Installed(Choice(KNOWN[name], None), "1") for name in ("alpha", "beta")],
+        {"alpha": ["eager"], "beta": ["eager"]},
+        selection,
+        "cpu",
+        selection.threads,
+    )
+    groups = groups_of(cells, None, paired=paired)
+    return cells, paced(groups, cells, suite, {"fashion-mnist": 60_000}, RECIPES)
+
+
+def test_every_combination_of_batch_and_threads_is_a_cell_and_compared_by_itself():
+    cells, groups = swept()
+    assert len({cell.id for cell in cells}) == len(cells) == 8
+    assert [group.name for group in groups] == [
+        "lenet-sgd+batch_size=32/resident/cpu-1t",
+        "lenet-sgd+batch_size=32/resident/cpu-2t",
+        "lenet-sgd/resident/cpu-1t",
+        "lenet-sgd/resident/cpu-2t",
+    ]
+    assert {len(group.cells) for group in groups} == {2}
+
+
+def test_a_training_is_made_whole_once_for_each_batch_with_the_most_threads():
+    # Whatever the order in which they are named.
+    for threads in ((1, 2), (2, 1)):
+        _, groups = swept(msgspec.structs.replace(SWEEP, threads=threads))
+        assert {group.name.split("/")[0] for group in groups if group.long_trials} == {
+            "lenet-sgd",
+            "lenet-sgd+batch_size=32",
+        }
+        assert all(group.name.endswith("2t") for group in groups if group.long_trials)
+    _, groups = swept(paired=True)
+    assert [group.long_trials for group in groups] == [False, False, True, True] * 2
+
+
+def test_a_window_of_another_batch_has_as_many_examples_as_one_of_the_usual():
+    def steps(**changes: object) -> list[int | None]:
+        selection = Selection(batch_sizes=(32, 256, 1024, 8192), threads=(2,))
+        return [each.window_steps for each in swept(selection, _changed(**changes))[1]]
+
+    assert steps() == [160, None, 5, 1]
+    assert steps(window_examples=5120) == [160, 20, 5, 1]
+    # What a suite says of a recipe is for the suite's own batch.
+    own = {"lenet-sgd": Override(batch_size=1024, window_steps=8, rounds=3)}
+    assert steps(overrides=own) == [256, 32, 8, 1]
+
+
+def _changed(**changes: object) -> Suite:
+    return msgspec.structs.replace(SUITE, **changes)
+
+
+def test_the_batch_of_the_command_line_goes_before_the_suites():
+    suite = _changed(overrides={"lenet-sgd": Override(batch_size=64)})
+    [own] = chosen_recipes(suite, Selection(), RECIPES)
+    assert own.label == "lenet-sgd+batch_size=64"
+    asked = chosen_recipes(suite, Selection(batch_sizes=(256, 16)), RECIPES)
+    assert [each.label for each in asked] == ["lenet-sgd", "lenet-sgd+batch_size=16"]
+
+
+def test_a_batch_that_leaves_no_window_in_an_epoch_is_refused():
+    recipe = RECIPES["lenet-sgd"]
+    fits = recipe.overridden(batch_size=20_000)
+    check_batches([recipe, fits], {"fashion-mnist": 60_000})
+    with pytest.raises(UsageError, match="--batch-size is 20001, expected at most 20000"):
+        check_batches([recipe.overridden(batch_size=20_001)], {"fashion-mnist": 60_000})
 
 
 def test_a_window_is_never_longer_than_an_epoch():
@@ -254,13 +332,13 @@ def test_a_window_is_never_longer_than_an_epoch():
         {"alpha": ["eager"]},
         Selection(),
         "gpu",
-        2,
+        (2,),
     )
     suite = msgspec.structs.replace(SUITE, window_steps=200)
-    [whole] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000})
+    [whole] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 60_000}, RECIPES)
     assert whole.window_steps is None
     # 78 whole batches, two of them in the lead-in.
-    [part] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 20_000})
+    [part] = paced(groups_of(cells, None), cells, suite, {"fashion-mnist": 20_000}, RECIPES)
     assert part.window_steps == 76
 
 
@@ -270,13 +348,15 @@ def test_loaders_have_a_group_of_their_own_with_windows_of_half_an_epoch(kind):
     versions = [Installed(Choice(KNOWN["alpha"], None), "1"), Installed(Choice(both, None), "2")]
     selection = Selection(inputs=("resident", kind), loader_workers=2)
     modes = {"alpha": ["eager"], "beta": ["eager"]}
-    cells = cells_of([RECIPES["lenet-sgd"]], versions, modes, selection, "cpu", 2)
+    cells = cells_of([RECIPES["lenet-sgd"]], versions, modes, selection, "cpu", (2,))
     assert [cell.id for cell in cells] == [
         "lenet-sgd/alpha-1/eager/resident/cpu-2t",
         "lenet-sgd/beta-2/eager/resident/cpu-2t",
         f"lenet-sgd/beta-2/eager/{kind}-2w/cpu-2t",
     ]
-    resident, loader = paced(groups_of(cells, None), cells, SUITE, {"fashion-mnist": 60_000})
+    resident, loader = paced(
+        groups_of(cells, None), cells, SUITE, {"fashion-mnist": 60_000}, RECIPES
+    )
     assert (len(resident.cells), len(loader.cells)) == (2, 1)
     assert resident.window_steps is None
     # Two windows, each after its two lead-in steps, are the 234 whole batches of an epoch.

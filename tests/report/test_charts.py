@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,11 +14,15 @@ from harness.report.figures import (
     Boxes,
     Chart,
     Cloud,
+    Course,
     Curves,
     Forest,
     Line,
     Panel,
     Ratio,
+    Reach,
+    Scale,
+    Scaling,
     Scatter,
     Stack,
     Style,
@@ -65,6 +70,11 @@ def charts(name: str = NAME) -> Iterator[Chart]:
         label=name, style=STYLE, faint=False, x=(0.0, 1.0), y=(20.0, 21.0), flagged=(False, True)
     )
     yield Scatter(x_unit="minutes", y_unit="ms", clouds=(cloud,))
+    reaches = (Reach(x=32, y=9e3, low=8.9e3, high=9.2e3), Reach(x=4096, y=1.5e4))
+    panel = Scale(title=name, courses=(Course(label=name, style=STYLE, points=reaches),))
+    yield Scaling(
+        x_unit="batch size", y_unit="examples/s", places=(32, 4096), panels=(panel,) * 2, log=True
+    )
 
 
 def empty_charts() -> Iterator[Chart]:
@@ -76,6 +86,10 @@ def empty_charts() -> Iterator[Chart]:
     yield Curves(unit="", panels=(Panel(unit="", lines=(), log=True),))
     yield Stack(unit="", parts=("a",), rows=())
     yield Scatter(x_unit="", y_unit="", clouds=())
+    yield Scaling(x_unit="", y_unit="", places=(), panels=())
+    yield Scaling(x_unit="", y_unit="", places=(), panels=(Scale(title="", courses=()),), log=True)
+    nothing = Scale(title="", courses=())
+    yield Scaling(x_unit="", y_unit="", places=(1, 2), panels=(nothing,), ideal=1.0)
 
 
 @pytest.mark.parametrize("chart", [*charts()], ids=lambda chart: type(chart).__name__)
@@ -165,3 +179,22 @@ def test_dots_that_would_cover_each_other_are_drawn_once() -> None:
     assert sum(few.flagged) == 1
     assert (min(few.y), max(few.y)) == (20.0, 26.0)
     assert max(few.x) - min(few.x) > 0.99
+
+
+def test_a_sweep_names_its_places_and_draws_whiskers_where_intervals_are() -> None:
+    def texts(svg: str) -> list[str]:
+        return [text for each in ElementTree.fromstring(svg).itertext() if (text := each.strip())]
+
+    def sweep(*points: Reach, **changes: Any) -> str:
+        scale = Scale(title="2 threads", courses=(Course(label="A", style=STYLE, points=points),))
+        axes = {"x_unit": "batch size", "y_unit": "examples/s", "places": (32, 500, 4096)}
+        return draw(Scaling(panels=(scale,), **{**axes, **changes}))
+
+    known = sweep(Reach(x=32, y=900.0), Reach(x=4096, y=1500.0), log=True)
+    assert {"32", "500", "4,096", "2 threads", "batch size", "examples/s", "A"} <= {*texts(known)}
+    assert "0" not in texts(known)
+    # What is not logarithmic begins at zero.
+    assert "0.00" in texts(sweep(Reach(x=32, y=1.0), Reach(x=4096, y=0.7), ideal=1.0))
+    with_interval = sweep(Reach(x=32, y=900.0, low=800.0, high=1000.0), Reach(x=4096, y=1500.0))
+    without = sweep(Reach(x=32, y=900.0), Reach(x=4096, y=1500.0))
+    assert with_interval.count("<path") > without.count("<path")

@@ -49,6 +49,18 @@ def test_it_names_version_mode_input_and_what_was_changed(
     )
 
 
+def test_the_batch_is_named_where_the_run_named_batches(
+    tell: Callable[..., Run], recipes: dict[str, Any]
+) -> None:
+    run = tell(blocks=0)
+    swept = ("run", "zoo", "--batch-size", "64,256")
+    # The recipe's own too: the suite may have another.
+    for recipe, batch in ((recipes["sgd"].overridden(batch_size=64), 64), (recipes["sgd"], 256)):
+        words = command_of(run, *swept, recipe=recipe)
+        assert words is not None
+        assert f"--batch-size {batch} --mode" in " ".join(words)
+
+
 def test_a_revision_has_none_and_another_requirement_is_asked_for(
     tell: Callable[..., Run],
 ) -> None:

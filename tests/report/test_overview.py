@@ -92,7 +92,8 @@ def test_a_zoo_says_once_what_weakens_it(zoo: Run) -> None:
     )
     assert changed.text == (
         "alexnet-sgd, vgg11-small-sgd, nin-sgd, resnet18-sgd and densenet-sgd with batch_size=16. "
-        "They are other recipes: their results and the published figures do not compare."
+        "They are other recipes: their results and the published figures do not compare. "
+        "With another batch the learning rate stays what it was."
     )
 
 

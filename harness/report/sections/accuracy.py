@@ -43,6 +43,8 @@ def accuracy_section(story: Story) -> Section | None:
         return None
     blocks: list[Block] = []
     for group in story.cast.groups:
+        if not group.long_trials:
+            continue
         learned = {
             cell: found[group.name, cell] for cell in group.cells if (group.name, cell) in found
         }
