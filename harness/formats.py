@@ -21,6 +21,7 @@ from harness.commands.history import HistoryAnswer
 from harness.commands.listings import ListedModel, ListedRun
 from harness.commands.micro_results import MicroAnswer
 from harness.commands.new_impl import StarterFiles
+from harness.commands.outlook import DryRunAnswer
 from harness.commands.power import PowerAnswer
 from harness.commands.results import ComparisonAnswer, RunAnswer, VerificationAnswer
 from harness.commands.seeds import SeedsAnswer
@@ -92,6 +93,7 @@ SECTIONS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         "The second with `--seeds`.",
         (VerificationAnswer, SeedsAnswer),
     ),
+    ("levelfield run --dry-run --json", "As of compare and reproduce.", (DryRunAnswer,)),
     ("levelfield gate --json", "", (GateAnswer,)),
     ("levelfield tax --json", "", (TaxAnswer,)),
     (

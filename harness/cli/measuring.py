@@ -38,7 +38,15 @@ def run(
 
 @app.command()
 @takes_flags(
-    "input", "loader_workers", "settings", "epochs", "blocks", "budget", "no_aa", "reference"
+    "input",
+    "loader_workers",
+    "settings",
+    "epochs",
+    "blocks",
+    "budget",
+    "no_aa",
+    "reference",
+    "dry_run",
 )
 def verify(
     flags: Flags,
@@ -121,6 +129,11 @@ def compare(
             "name what to compare with"
         )
     if flags.resume is None and not any("@" in each for each in these):
+        if flags.dry_run:
+            raise UsageError(
+                "--dry-run is given for stored runs, which are not measured anew, expected "
+                "versions to measure: leave it out"
+            )
         if flags.junit is not None:
             raise UsageError(
                 f"--junit {flags.junit} is given for stored runs, which are not judged anew, "
@@ -137,7 +150,7 @@ def compare(
 
 
 @app.command()
-@takes_flags("no_aa", "reference", "batch_size", one_number_of_threads=True)
+@takes_flags("no_aa", "reference", "batch_size", "dry_run", one_number_of_threads=True)
 def gate(
     flags: Flags,
     base: Annotated[
@@ -188,6 +201,7 @@ def gate(
     "no_aa",
     "reference",
     "batch_size",
+    "dry_run",
     one_number_of_threads=True,
 )
 def tax(
@@ -229,6 +243,7 @@ def tax(
     "reference",
     "batch_size",
     "fresh",
+    "dry_run",
     one_number_of_threads=True,
 )
 def micro(
@@ -292,10 +307,22 @@ def micro(
 def _measured(
     console: Console, catalogue: Catalogue, suite: Suite, flags: Flags, study: Study = "run"
 ) -> Path:
-    """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s."""
+    """The folder of a run that has come to its end: a new one of ``suite``, or ``--resume``'s.
+
+    With ``--dry-run`` the command ends here.
+    """
+    from harness.commands.outlook import show_dry_run
     from harness.commands.plan import command_line
     from harness.commands.run import resume_run, start_run
 
+    if flags.dry_run:
+        if flags.resume is not None:
+            raise UsageError(
+                f"--dry-run and --resume {flags.resume} are given, expected one: what a run that "
+                "goes on has left to do, it says itself"
+            )
+        show_dry_run(console, catalogue, suite, flags.selection())
+        raise typer.Exit
     runs = flags.out / "results" / "runs"
     if flags.resume is not None:
         return resume_run(console, catalogue, run_folder(runs, flags.resume), flags.data_dir)

@@ -104,6 +104,9 @@ class Flags:
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Prove anew what earlier runs have proved.")
     ] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how long it takes.")
+    ] = False
     impl_dir: ImplDirs = None
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")

@@ -15,11 +15,6 @@ import msgspec
 from harness import __version__, paths
 from harness.analysis.slowdown import planned_looks
 from harness.commands.catalogue import Catalogue
-from harness.commands.gpu_preflight import (
-    cells_before_installation,
-    check_device_free,
-    fit_for_device,
-)
 from harness.commands.inputs import find_datasets, on_found_dataset
 from harness.commands.resources import (
     Resources,
@@ -28,10 +23,10 @@ from harness.commands.resources import (
     harness_versions,
     sync_environments,
 )
+from harness.commands.sketch import sketch_run
 from harness.console import Console
 from harness.environments.machine import (
     available_memory_bytes,
-    default_threads,
     inspect_machine,
 )
 from harness.environments.memory import (
@@ -49,14 +44,9 @@ from harness.execution.planning import (
     LeftOut,
     cells_of,
     check_batches,
-    chosen_implementations,
-    chosen_modes,
-    chosen_recipes,
     groups_of,
     in_pairs,
-    looks_of,
     paced,
-    without_input,
 )
 from harness.execution.schedule import LEAD_IN_STEPS
 from harness.spec.cells import Cell
@@ -101,31 +91,14 @@ def plan_run(
     Raises:
         LevelfieldError: something that was asked for does not exist or can't be made.
     """
-    device = selection.device or suite.device
-    threads = _threads(selection)
+    sketch = sketch_run(catalogue, suite, selection, pairs)
+    choices, device, aa, looks = sketch.choices, sketch.device, sketch.aa, sketch.looks
+    left_out = list(sketch.left_out)
     machine = inspect_machine()
-    if pairs is None:
-        choices = chosen_implementations(suite, selection, catalogue.implementations)
-    else:
-        choices = list(pairs)
-    recipes = chosen_recipes(suite, selection, catalogue.recipes)
-    chosen = [choice.implementation for choice in choices]
-    modes, left_out = chosen_modes(suite, selection, chosen, device)
-    left_out += without_input(selection, chosen)
-    looks = looks_of(suite, selection)
-    choices = [choice for choice in choices if modes[choice.implementation.name]]
-    aa = suite.aa if selection.aa is None else selection.aa
-    # A proof's worker is alone; the contenders of a block are alive together.
-    together = suite.long_trials or any(looks)
-    choices, unfit = fit_for_device(choices, device)
-    left_out += unfit
-    expected = cells_before_installation(choices, recipes, modes, selection, device)
-    groups = groups_of(expected, None, paired=pairs is not None)
-    check_device_free(catalogue, alive_together(groups, expected, together), aa=aa and together)
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
-    datasets = find_datasets(console, recipes, selection.data_dir)
+    datasets = find_datasets(console, sketch.recipes, selection.data_dir)
     train_examples = {one.name: one.train_examples for one in datasets.values()}
-    recipes = [on_found_dataset(recipe, datasets, selection) for recipe in recipes]
+    recipes = [on_found_dataset(recipe, datasets, selection) for recipe in sketch.recipes]
     if selection.batch_sizes:
         check_batches(recipes, train_examples)
     loader = selection.inputs != ("resident",)
@@ -135,7 +108,7 @@ def plan_run(
         for choice, one in zip(choices, environments, strict=True)
     ]
     _check_distinct(installed)
-    cells = cells_of(recipes, installed, modes, selection, device, threads)
+    cells = cells_of(recipes, installed, sketch.modes, selection, device, sketch.threads)
     if pairs is not None:
         cells, alone = in_pairs(cells)
         left_out += alone
@@ -146,7 +119,7 @@ def plan_run(
         looks = planned_looks(len({cell.series for cell in cells}))
     groups = groups_of(cells, selection.reference, paired=pairs is not None)
     groups = paced(groups, cells, suite, train_examples, catalogue.recipes)
-    _check_memory(alive_together(groups, cells, together), catalogue, aa)
+    _check_memory(alive_together(groups, cells, sketch.together), catalogue, aa)
     manifest = Manifest(
         run=f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{suite.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -225,23 +198,6 @@ def command_line(arguments: Sequence[str] | None = None) -> tuple[str, ...]:
     """The command that makes such a run again: without ``--json`` and ``--resume``."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return ("levelfield", *(argument for argument in given if argument != "--json"))
-
-
-def _threads(selection: Selection) -> tuple[int, ...]:
-    """Numbers of threads of a worker, each to be measured.
-
-    Raises:
-        UsageError: there are not so many CPUs: threads would wait for each other, and a thousand
-            for the machine.
-    """
-    most = default_threads()
-    asked = max(selection.threads, default=most)
-    if asked > most:
-        raise UsageError(
-            f"--threads is {asked}, expected at most {most}, the CPUs that this "
-            "process may use: name fewer"
-        )
-    return selection.threads or (most,)
 
 
 def _check_distinct(installed: Sequence[Installed]) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import msgspec
 
+from harness.analysis.durations import durations, latest_first
 from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code, groups_wanted, judged_as
 from harness.analysis.trials import finished_blocks
 from harness.commands.catalogue import Catalogue
 from harness.commands.kept import Kept, TrialEvent
+from harness.commands.outlook import outlook
 from harness.commands.plan import plan_run
 from harness.commands.preparation import INPUTS, Prepared, prepare_workers
 from harness.commands.progress import RunProgress
@@ -33,9 +35,12 @@ from harness.spec.manifest import Group, Manifest, Run, Study
 from harness.spec.proof_events import Parity
 from harness.spec.selection import Selection
 from harness.spec.suites import Suite
+from harness.store.durations import keep_durations, read_durations
 from harness.store.run_writer import RunWriter
 from harness.store.runs import read_manifest, read_run
 
+MOST_KINDS = 500
+"""Of groups whose durations are kept."""
 CHANCES = 2
 """Failures after which a cell is not started again in this run."""
 
@@ -73,6 +78,7 @@ def start_run(
     manifest = msgspec.structs.replace(manifest, run=folder.name)
     with RunWriter.create(folder, manifest) as writer:
         prepared = prepare_workers(console, catalogue, manifest, folder, planned.resources)
+        console.say(f"Plan: {outlook(manifest)}")
         session = RunSession(console, manifest, prepared, writer, ())
         for what, reason in (*left_out, *planned.left_out):
             session.record(Skip(at=time.time(), what=what, reason=reason))
@@ -173,10 +179,17 @@ class RunSession:
             self._long_blocks()
         self._short_blocks()
         code = exit_code(self.run)
+        self._keep_durations()
         # Before the end is recorded: nobody comes back to a run that has ended.
         remove_inputs(self._writer.folder)
         self.record(RunFinished(at=time.time(), exit_code=code))
         return code
+
+    def _keep_durations(self) -> None:
+        """The next run of such groups can say beforehand how long it takes."""
+        machine = self._manifest.machine
+        known = latest_first(read_durations(machine), durations(self.run), MOST_KINDS)
+        keep_durations(machine, known)
 
     def _verify(self) -> None:
         verified = {event.cell for event in self._events if isinstance(event, Parity)}
