@@ -229,6 +229,7 @@ def _gated(
         detail=speed.detail,
         blocks=speed.blocks,
         noise_floor=verdict.noise_floor,
+        base_trained_at=_trained_at(run, base),
         confounders=verdict.confounders,
     )
     if speed.timed is not None:
@@ -247,7 +248,6 @@ def _gated(
             accuracy_loss_at_least=loss.at_least,
             accuracy_loss_at_most=loss.at_most,
             seeds=loss.estimate.n,
-            base_trained_at=_trained_at(run, base),
         )
     return found
 
