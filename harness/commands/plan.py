@@ -18,6 +18,7 @@ from harness.commands.catalogue import Catalogue
 from harness.commands.gpu_preflight import (
     cells_before_installation,
     check_device_free,
+    doubts_on_device,
     fit_for_device,
 )
 from harness.commands.inputs import find_datasets, on_found_dataset
@@ -118,6 +119,8 @@ def plan_run(
     together = suite.long_trials or any(looks)
     choices, unfit = fit_for_device(choices, device)
     left_out += unfit
+    for doubt in doubts_on_device(choices, device):
+        console.warn(doubt)
     expected = cells_before_installation(choices, recipes, modes, selection, device)
     groups = groups_of(expected, None, paired=pairs is not None)
     check_device_free(catalogue, alive_together(groups, expected, together), aa=aa and together)
@@ -152,7 +155,10 @@ def plan_run(
         command=tuple(command),
         git_commit=git_commit(Path(selection.impl_dirs[0]) if selection.impl_dirs else paths.ROOT),
         machine=machine,
-        environments=tuple(one.record for one in environments),
+        environments=tuple(
+            msgspec.structs.replace(one.record, interpreter=without_home(one.record.interpreter))
+            for one in environments
+        ),
         cells=tuple(cells),
         titles={one.implementation.name: one.implementation.title for one in choices},
         plan=Plan(
@@ -247,7 +253,8 @@ def _check_distinct(installed: Sequence[Installed]) -> None:
         if (name, version, variant) in seen:
             raise UsageError(
                 f"{name} is asked for twice and is {version} both times, expected two versions: "
-                "name another one, or leave one out"
+                f"name another one, leave one out, or set an interpreter apart by a label "
+                f"({name}@LABEL, --python {name}@LABEL=PATH)"
             )
         seen.add((name, version, variant))
 
