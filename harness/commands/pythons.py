@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -129,4 +130,8 @@ def _located(one: GivenPython, folder: Path) -> GivenPython:
                 "folder"
             )
         path = Path(found)
-    return msgspec.structs.replace(one, path=str(folder / path))
+    whole = folder / path
+    # Without "..", if that leads to the same place: what stands before it may be a link.
+    plain = Path(os.path.normpath(whole))
+    same = plain.parent.resolve() == whole.parent.resolve()
+    return msgspec.structs.replace(one, path=str(plain if same else whole))

@@ -64,6 +64,15 @@ def test_paths_are_made_whole_and_not_resolved(here, monkeypatch):
     )
 
 
+def test_a_path_is_one_however_it_is_put(here):
+    (here / "one" / "bin").mkdir(parents=True)
+    (here / "elsewhere" / "two").mkdir(parents=True)
+    (here / "link").symlink_to(here / "elsewhere" / "two")
+    [plain, through] = given_pythons(("a=one/../one/bin/python", "b=link/../python"))
+    assert plain.path == str(here / "one" / "bin" / "python")
+    assert through.path == f"{here}/link/../python", "the folder above where the link leads"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -210,6 +219,22 @@ def verified(levelfield, tmp_path: Path, path: Path, *more: str) -> None:
     [record] = read_run(folder).manifest.environments
     assert record.interpreter == str(path)
     assert "msgspec" not in record.packages
+
+
+@pytest.mark.frameworks
+def test_a_wrapper_that_stays_serves_by_the_settings(levelfield, tmp_path):
+    python = virtual_environment(tmp_path / "theirs" / "venv")
+    lend(python, RUNNING)
+    write_script(tmp_path / "theirs" / "python", f'{python} "$@"', "exit $?")
+    (tmp_path / ".git").mkdir()
+    settings(tmp_path, f'{PLAIN} = "theirs/python"')
+    before = digest(tmp_path / "theirs")
+    done = levelfield("show", "lenet", "--impl-dir", str(IMPLEMENTATIONS), "-f", PLAIN, "--json")
+    assert done.returncode == 0, done.stderr
+    [shown] = json.loads(done.stdout)["frameworks"]
+    assert shown["failure"] is None
+    assert shown["differences"] == []
+    assert digest(tmp_path / "theirs") == before
 
 
 @pytest.mark.frameworks
