@@ -36,9 +36,12 @@ def confounders(one: Environment, other: Environment) -> tuple[str, ...]:
 
     Clauses for a reader; none where only one package differs, and not in its build.
     """
-    if (one.packages, one.moving) == (other.packages, other.moving):
+    facts = [(each.packages, each.moving, each.python, each.interpreter) for each in (one, other)]
+    if facts[0] == facts[1]:
         return ()
     clauses = []
+    if one.interpreter != other.interpreter:
+        clauses.append(f"{_place(one)} against {_place(other)}")
     if one.moving != other.moving:
         moved = sorted({line.split()[0] for line in set(one.moving) ^ set(other.moving)})
         clauses.append(f"the requirements lead to something else: {', '.join(moved)}")
@@ -78,6 +81,11 @@ def _subject(environment: Environment) -> str:
     the framework's own."""
     match = re.match(r"([\w.-]+?)\s*[<>=!~\[]", environment.asked_version or "")
     return re.sub(r"[-_.]+", "-", match[1]).lower() if match else environment.package
+
+
+def _place(environment: Environment) -> str:
+    where = environment.interpreter
+    return f"the interpreter {where}" if where else "an environment made from requirements"
 
 
 def _build(version: str) -> str:

@@ -27,11 +27,10 @@ def run(
     suite: Annotated[str, typer.Argument(help="See 'levelfield list suites'.")] = "cpu",
 ) -> None:
     """Verify, train, time, judge; write a report."""
-    from harness.commands.catalogue import read_catalogue
     from harness.commands.results import show_measured
     from harness.execution.planning import named
 
-    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    console, catalogue = Console(json=flags.json), flags.catalogue()
     folder = _measured(console, catalogue, named("suite", suite, catalogue.suites), flags)
     raise typer.Exit(show_measured(console, "run", folder, flags.out / "reports", flags.junit))
 
@@ -58,10 +57,9 @@ def verify(
 ) -> None:
     """Hold each cell against the float64 reference; measure nothing."""
     from harness.commands import suites
-    from harness.commands.catalogue import read_catalogue
     from harness.commands.results import show_verification
 
-    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    console, catalogue = Console(json=flags.json), flags.catalogue()
     suite = suites.proof_alone(catalogue, every_recipe=every)
     if seeds is not None:
         from harness.commands.seeds import show_seeds
@@ -93,11 +91,10 @@ def reproduce(
 ) -> None:
     """Train recipes over several seeds, beside published figures."""
     from harness.commands import suites
-    from harness.commands.catalogue import read_catalogue
     from harness.commands.results import show_measured
 
     seeds_from(flags.seed, seeds)
-    console, catalogue = Console(json=flags.json), read_catalogue(flags.impl_dir or ())
+    console, catalogue = Console(json=flags.json), flags.catalogue()
     suite = suites.reproduction(catalogue, recipe or (), seeds)
     folder = _measured(console, catalogue, suite, flags, "reproduce")
     raise typer.Exit(
@@ -119,7 +116,6 @@ def compare(
     A version is NAME@1.2.3, or NAME@PACKAGE==1.2.3 for another package of its environment.
     """
     from harness.commands import suites
-    from harness.commands.catalogue import read_catalogue
     from harness.commands.results import show_measured, show_stored
 
     console, these = Console(json=flags.json), these or []
@@ -142,7 +138,7 @@ def compare(
         runs = flags.out / "results" / "runs"
         show_stored(console, [run_folder(runs, name) for name in these], flags.out / "reports")
         return
-    catalogue = read_catalogue(flags.impl_dir or ())
+    catalogue = flags.catalogue()
     suite = suites.comparison(catalogue)
     flags = replace(flags, framework=these)
     folder = _measured(console, catalogue, suite, flags, "compare")
@@ -178,7 +174,9 @@ def gate(
     console = Console(json=flags.json)
     runs = flags.out / "results" / "runs"
     if flags.resume is not None:
-        folder = resume_gate(console, run_folder(runs, flags.resume), flags.data_dir)
+        folder = resume_gate(
+            console, run_folder(runs, flags.resume), flags.data_dir, flags.pythons()
+        )
     else:
         folder = start_gate(
             console,
@@ -225,7 +223,7 @@ def tax(
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     if flags.resume is not None:
         folder = run_folder(runs, flags.resume)
-        folder = resume_tax(console, folder, flags.impl_dir or (), flags.data_dir)
+        folder = resume_tax(console, folder, flags.catalogue(), flags.data_dir)
     else:
         folder = start_tax(console, flags.selection(), runs, batch or BATCH_SIZES, rounds or ROUNDS)
     raise typer.Exit(show_tax(console, folder, flags.out / "reports", flags.junit))
@@ -275,7 +273,6 @@ def micro(
     Exit codes: 0 clean; 1 a benchmark went beyond a limit of --fail; 2 a framework failed or there
     is nothing to compare; 3 parity lost.
     """
-    from harness.commands.catalogue import read_catalogue
     from harness.commands.micro import resume_micro, start_micro
     from harness.commands.micro_results import read_base, show_micro
     from harness.commands.micro_session import Request
@@ -285,7 +282,7 @@ def micro(
     console, runs = Console(json=flags.json), flags.out / "results" / "runs"
     limits = read_micro_limits(Path.cwd(), fail or ())
     earlier = None if base is None else read_base(run_folder(runs, base))
-    catalogue = read_catalogue(flags.impl_dir or ())
+    catalogue = flags.catalogue()
     if flags.resume is not None and run is not None:
         raise UsageError(
             f"--resume {flags.resume} and --run {run} are given, expected one: --resume alone goes "

@@ -74,11 +74,12 @@ def show(
 ) -> None:
     """Show a model's layers as each framework sees them."""
     from harness.commands.catalogue import read_catalogue
+    from harness.commands.pythons import with_pythons
     from harness.commands.show import show_model
     from harness.execution.planning import chosen_implementations, named
     from harness.spec.selection import FrameworkChoice, Selection
 
-    catalogue = read_catalogue(impl_dir or ())
+    catalogue = with_pythons(read_catalogue(impl_dir or ()))
     definition = named("model", model, catalogue.models)
     asked = Selection(frameworks=tuple(FrameworkChoice.parse(text) for text in framework or ()))
     choices = chosen_implementations(catalogue.suites["cpu"], asked, catalogue.implementations)

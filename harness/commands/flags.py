@@ -8,13 +8,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
 from harness.errors import UsageError
 from harness.spec.cells import INPUTS, Input, Settings
-from harness.spec.selection import FrameworkChoice, Selection, numbers_in
+from harness.spec.selection import FrameworkChoice, GivenPython, Selection, numbers_in
+
+if TYPE_CHECKING:
+    from harness.commands.catalogue import Catalogue
 
 Frameworks = Annotated[
     list[str] | None, typer.Option("-f", "--framework", metavar="NAME[@VERSION]")
@@ -108,6 +111,14 @@ class Flags:
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it takes.")
     ] = False
     impl_dir: ImplDirs = None
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--python",
+            metavar="NAME[@LABEL]=PATH",
+            help="An interpreter that has the framework already; nothing is installed into it.",
+        ),
+    ] = None
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="RUN", help="Go on with a run.")
     ] = None
@@ -153,7 +164,29 @@ class Flags:
             reference=self.reference,
             fresh=self.fresh,
             impl_dirs=tuple(self.impl_dir or ()),
+            pythons=self.pythons(),
         )
+
+    def pythons(self) -> tuple[GivenPython, ...]:
+        """The interpreters that are there already.
+
+        Raises:
+            UsageError: a word that names none, or two for one.
+        """
+        from harness.commands.pythons import given_pythons
+
+        return given_pythons(self.python or ())
+
+    def catalogue(self) -> Catalogue:
+        """All that there is to choose from, with these interpreters.
+
+        Raises:
+            UsageError: a file or a flag is wrong.
+        """
+        from harness.commands.catalogue import read_catalogue
+        from harness.commands.pythons import with_pythons
+
+        return with_pythons(read_catalogue(self.impl_dir or ()), self.pythons())
 
 
 def check_writable(junit_file: Path) -> None:

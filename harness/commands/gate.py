@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from harness.commands.catalogue import read_catalogue
 from harness.commands.ci import publish
 from harness.commands.gate_sides import base_implementations, revisions, versions, with_base
 from harness.commands.plan import command_line
+from harness.commands.pythons import with_pythons
 from harness.commands.results import write_pages
 from harness.commands.revisions import (
     commit_of,
@@ -33,7 +35,7 @@ from harness.report.gate import (
     sentences,
 )
 from harness.spec.gates import read_gate_settings
-from harness.spec.selection import Selection
+from harness.spec.selection import GivenPython, Selection
 from harness.store.runs import read_manifest, read_run
 
 
@@ -89,7 +91,7 @@ def start_gate(
                 f"{name} is {blocks}{where}, expected {LEAST_BLOCKS} or more: fewer can't tell a "
                 "regression from noise"
             )
-    catalogue = read_catalogue(selection.impl_dirs)
+    catalogue = with_pythons(read_catalogue(selection.impl_dirs), selection.pythons)
     if base_framework is not None:
         found = versions(catalogue, selection, base_framework, settings)
     else:
@@ -116,7 +118,12 @@ def start_gate(
     )
 
 
-def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
+def resume_gate(
+    console: Console,
+    folder: Path,
+    data_dir: str | None,
+    pythons: Sequence[GivenPython] = (),
+) -> Path:
     """The gate's run in ``folder`` has come to its end.
 
     Raises:
@@ -128,6 +135,7 @@ def resume_gate(console: Console, folder: Path, data_dir: str | None) -> Path:
     assert terms is not None  # it is a gate
     repository = repository_of(Path.cwd()) if terms.commit else Path.cwd()
     catalogue = read_catalogue([str(repository / each) for each in terms.impl_dirs])
+    catalogue = with_pythons(catalogue, pythons)
     if terms.commit:
         commit = commit_of(repository, terms.commit)
         of_base, _ = base_implementations(repository, commit, terms.impl_dirs)

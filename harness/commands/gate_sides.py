@@ -12,7 +12,13 @@ from harness import paths
 from harness.commands.catalogue import Catalogue
 from harness.commands.revisions import commit_of, merge_base, repository_of, revision_tree
 from harness.errors import UsageError
-from harness.execution.planning import Choice, LeftOut, chosen_implementations, named
+from harness.execution.planning import (
+    Choice,
+    LeftOut,
+    check_pythons_used,
+    chosen_implementations,
+    named,
+)
 from harness.spec.cells import OF_BASE
 from harness.spec.gates import GateSettings, GateTerms
 from harness.spec.implementations import Implementation, read_implementation
@@ -54,6 +60,12 @@ def revisions(
             "your own implementations with --impl-dir"
         )
     of_base, left_out = base_implementations(repository, commit, impl_dirs)
+    of_base = {
+        name: msgspec.structs.replace(one, pythons=catalogue.implementations[name].pythons)
+        if name in catalogue.implementations
+        else one
+        for name, one in of_base.items()
+    }
     unreadable = {each.what for each in left_out}
     parents = {str((repository / each).resolve()) for each in impl_dirs or ("impls",)}
     of_head = {
@@ -122,9 +134,11 @@ def versions(
         )
     frameworks = {n: one for n, one in catalogue.implementations.items() if one.role == "framework"}
     implementation = named("framework", base.name, frameworks)
+    pairs = (Choice(implementation, base.version), Choice(implementation, heads[0].version))
+    check_pythons_used(selection, pairs, catalogue.implementations)
     return Comparison(
         catalogue=catalogue,
-        pairs=(Choice(implementation, base.version), Choice(implementation, heads[0].version)),
+        pairs=pairs,
         left_out=(),
         terms=settings.terms(base_framework, None, selection.impl_dirs),
     )

@@ -9,7 +9,13 @@ from harness.environments.gpus import read_gpus
 from harness.environments.memory import memory_beyond_lenet_mib
 from harness.environments.variables import visible_gpu
 from harness.execution.planning import Choice, Installed, LeftOut, cells_of
-from harness.execution.preflight import check_gpu_memory, check_idle, chosen_gpu, fit_choices
+from harness.execution.preflight import (
+    check_gpu_memory,
+    check_idle,
+    chosen_gpu,
+    doubts,
+    fit_choices,
+)
 from harness.spec.cells import Cell
 from harness.spec.recipes import Recipe
 from harness.spec.selection import Selection
@@ -30,6 +36,19 @@ def fit_for_device(choices: Sequence[Choice], device: str) -> tuple[list[Choice]
     gpus = read_gpus()
     gpu = chosen_gpu(gpus, device, name)
     return fit_choices(choices, gpus, gpu)
+
+
+def doubts_on_device(choices: Sequence[Choice], device: str) -> list[str]:
+    """Why some that were given may not run on ``device``, if what holds for our own holds for them.
+
+    Raises:
+        UsageError: ``CUDA_VISIBLE_DEVICES`` doesn't show the device.
+        WorkplaceError: there is no such GPU.
+    """
+    if device == "cpu" or not any(choice.interpreter for choice in choices):
+        return []
+    gpus = read_gpus()
+    return doubts(choices, gpus, chosen_gpu(gpus, device, visible_gpu(device)))
 
 
 def check_device_free(catalogue: Catalogue, alive: Sequence[Sequence[Cell]], *, aa: bool) -> None:

@@ -170,10 +170,12 @@ def list_environments(console: Console, catalogue: Catalogue) -> None:
     # Lists of what is written down wait for nothing that installs and computes.
     from harness.commands.micro_tools import tools_implementation
     from harness.environments.collection import Environments
+    from harness.environments.given import tools_implementation as worker_tools
 
     implementations = catalogue.implementations.values()
-    tools = tools_implementation(python for one in implementations for python in one.python)
-    environments = Environments().listed([*implementations, tools])
+    pythons = [python for one in implementations for python in one.python]
+    tools = [tools_implementation(pythons), worker_tools(pythons)]
+    environments = Environments().listed([*implementations, *tools])
     rows = [
         (
             one.name,

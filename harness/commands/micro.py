@@ -13,6 +13,7 @@ from harness.commands import suites
 from harness.commands.catalogue import Catalogue
 from harness.commands.micro_session import Request, Session
 from harness.commands.plan import command_line
+from harness.commands.pythons import as_recorded
 from harness.commands.run import start_run
 from harness.console import Console
 from harness.environments.collection import Environments
@@ -53,6 +54,8 @@ def start_micro(
         )
     suite = suites.micro_proofs(catalogue)
     known = None if into is None else read_manifest(into)
+    if known is not None:
+        catalogue = as_recorded(catalogue, known)
     if known is not None and not selection.frameworks:
         selection = msgspec.structs.replace(selection, frameworks=_frameworks_of(known))
     choices = chosen_implementations(suite, selection, catalogue.implementations)

@@ -97,7 +97,9 @@ class Session:
                     continue
                 cell = next(one for one in proofs.manifest.cells if one.framework == name)
                 try:
-                    job = self._job(cell, modes[name], data, tools[name], writer.begin(name))
+                    job = self._job(
+                        cell, environment, modes[name], data, tools[name], writer.begin(name)
+                    )
                     self._measure_one(writer, cell, job, environment, folder)
                 except WorkerError as error:
                     writer.replace_manifest(self._with_failure(writer.manifest, cell, error))
@@ -128,6 +130,7 @@ class Session:
                     path,
                     folder / "logs" / f"micro-{name}.log",
                     SuiteProgress(self._console, title),
+                    options=environment.options,
                 )
             file = writer.accept(name)
         except RecordError as error:
@@ -145,12 +148,18 @@ class Session:
         return {**matched, "TMPDIR": str(scratch)}
 
     def _job(
-        self, cell: Cell, modes: tuple[str, ...], data: str, tools: Path, output: Path
+        self,
+        cell: Cell,
+        environment: SyncedEnvironment,
+        modes: tuple[str, ...],
+        data: str,
+        tools: Path,
+        output: Path,
     ) -> MicroJob:
         implementation = self._implementation(cell)
         return MicroJob(
             implementation=cell.framework,
-            package=implementation.distribution(cell.device),
+            package=environment.record.package,
             folder=implementation.folder,
             model=self._catalogue.models[cell.recipe.model],
             optimizer=cell.recipe.optimizer,

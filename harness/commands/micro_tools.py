@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
 from harness import paths
 from harness.console import Console
+from harness.environments.installation import site_packages
 from harness.environments.records import SyncedEnvironment
-from harness.execution.planning import Choice
 from harness.spec.implementations import Implementation
 
 SUITES = paths.BENCHMARKS / "micro"
@@ -41,12 +39,11 @@ def tools_folder(console: Console, environment: SyncedEnvironment) -> Path:
     Raises:
         LevelfieldError: it could not be made.
     """
-    # Statistics come with it, for which a list of environments need not wait.
-    from harness.commands.resources import sync_environments
+    # What installs comes with it, for which a list of environments need not wait.
+    from harness.environments.collection import Environments
 
     python = ".".join(environment.record.python.split(".")[:2])
-    [made] = sync_environments(console, [Choice(tools_implementation([python]), None)], "cpu")
-    scheme = "nt" if sys.platform == "win32" else "posix_prefix"
-    names = {"base": made.folder, "platbase": made.folder, "py_version_short": python}
-    # Debian's own scheme has another folder, which no virtual environment has.
-    return Path(sysconfig.get_path("purelib", scheme, vars=names))
+    made = Environments().sync(
+        tools_implementation([python]), progress=console.say, base=environment.python
+    )
+    return site_packages(Path(made.folder), python)

@@ -15,6 +15,7 @@ import msgspec
 from harness import __version__, paths
 from harness.analysis.slowdown import planned_looks
 from harness.commands.catalogue import Catalogue
+from harness.commands.gpu_preflight import doubts_on_device
 from harness.commands.inputs import find_datasets, on_found_dataset
 from harness.commands.resources import (
     Resources,
@@ -95,6 +96,8 @@ def plan_run(
     choices, device, aa, looks = sketch.choices, sketch.device, sketch.aa, sketch.looks
     left_out = list(sketch.left_out)
     machine = inspect_machine()
+    for doubt in doubts_on_device(choices, device):
+        console.warn(doubt)
     # Data before environments: a wrong name must not show only after gigabytes of downloads.
     datasets = find_datasets(console, sketch.recipes, selection.data_dir)
     train_examples = {one.name: one.train_examples for one in datasets.values()}
@@ -128,7 +131,10 @@ def plan_run(
         command=tuple(command),
         git_commit=git_commit(Path(selection.impl_dirs[0]) if selection.impl_dirs else paths.ROOT),
         machine=machine,
-        environments=tuple(one.record for one in environments),
+        environments=tuple(
+            msgspec.structs.replace(one.record, interpreter=without_home(one.record.interpreter))
+            for one in environments
+        ),
         cells=tuple(cells),
         titles={one.implementation.name: one.implementation.title for one in choices},
         plan=Plan(
@@ -208,7 +214,8 @@ def _check_distinct(installed: Sequence[Installed]) -> None:
         if (name, version, variant) in seen:
             raise UsageError(
                 f"{name} is asked for twice and is {version} both times, expected two versions: "
-                "name another one, or leave one out"
+                f"name another one, leave one out, or set an interpreter apart by a label "
+                f"({name}@LABEL, --python {name}@LABEL=PATH)"
             )
         seen.add((name, version, variant))
 

@@ -12,8 +12,10 @@ from harness.commands.code import code_digest
 from harness.commands.inputs import DatasetProgress, Inputs
 from harness.commands.resources import Resources, sync_environments
 from harness.console import Console
+from harness.environments.given import own_environment
 from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
+from harness.errors import WorkplaceError
 from harness.execution.contenders import Contender
 from harness.execution.planning import Choice
 from harness.execution.process import BOOTSTRAP, bootstrap_in
@@ -71,7 +73,7 @@ def prepare_workers(
     Raises:
         LevelfieldError: the oracle's environment can't be made, or an input can't be written.
     """
-    [oracle] = sync_environments(console, [Choice(catalogue.oracle, None)], "cpu")
+    oracle = oracle_environment(console, catalogue.oracle)
     environments = {
         (one.record.framework, one.record.version, one.record.variant): one
         for one in resources.environments
@@ -99,6 +101,7 @@ def prepare_workers(
             msgspec.structs.replace(
                 job, implementation=cell.framework, folder=implementation.folder
             ),
+            options=environment.options,
             bootstrap=bootstrap_of(implementation),
             script=implementation.script,
             timeouts=timeouts,
@@ -146,7 +149,28 @@ def oracle_contender(
         # One thread each: its modes are computed side by side.
         worker_environment(oracle, "matched", 1, "cpu"),
         msgspec.structs.replace(job, implementation=oracle.name, folder=oracle.folder, setup=setup),
+        options=environment.options,
     )
+
+
+def oracle_environment(console: Console, oracle: Implementation) -> SyncedEnvironment:
+    """Where the oracle computes: in its environment, or, where that can't be made, as we do.
+
+    Raises:
+        LevelfieldError: an interpreter was given for it and does not serve, or ours doesn't.
+    """
+    try:
+        [made] = sync_environments(console, [Choice(oracle, None)], "cpu")
+    except WorkplaceError as error:
+        if oracle.pythons:
+            raise
+        own = own_environment(oracle)
+        console.warn(
+            f"{oracle.title} runs in Levelfield's own Python {own.record.python} with NumPy "
+            f"{own.record.version}, as its environment can't be made: {error}"
+        )
+        return own
+    return made
 
 
 def bootstrap_of(implementation: Implementation) -> Path:

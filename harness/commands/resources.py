@@ -12,6 +12,7 @@ from harness.commands.catalogue import Catalogue
 from harness.commands.code import code_digest
 from harness.commands.gpu_preflight import check_device_free
 from harness.commands.inputs import same_datasets
+from harness.commands.pythons import as_recorded
 from harness.console import Console
 from harness.datasets.records import Dataset
 from harness.environments.collection import Environments
@@ -48,6 +49,7 @@ def resources_of(
             f"No implementation of {', '.join(sorted(gone))}, which the run measures: "
             "name its folder's parent with --impl-dir"
         )
+    catalogue = as_recorded(catalogue, manifest)
     _check_same_machine(manifest)
     plan = manifest.plan
     together = plan.long_trials or any(plan.looks)
@@ -74,8 +76,13 @@ def resources_of(
             )
         if (before.packages, before.moving) != (now.record.packages, now.record.moving):
             raise UsageError(
-                f"The environment of {before.framework} is not the one that the run began with, "
-                "expected the same packages: start a new run"
+                f"The environment of {before.framework} ({before.interpreter or now.folder}) is "
+                "not the one that the run began with, expected the same packages: start a new run"
+            )
+        if before.interpreter and before.python != now.record.python:
+            raise UsageError(
+                f"The interpreter {before.interpreter} is Python {now.record.python}, expected "
+                f"{before.python} as when the run began: start a new run"
             )
     datasets = same_datasets(console, manifest, data_dir)
     return Resources(tuple(choices), tuple(synced), datasets)

@@ -18,6 +18,7 @@ from harness.datasets.order import batch_order
 from harness.datasets.search import find_dataset
 from harness.datasets.weights import initial_weights
 from harness.environments.machine import default_threads
+from harness.environments.records import SyncedEnvironment
 from harness.environments.variables import worker_environment
 from harness.errors import WorkplaceError
 from harness.execution.planning import Choice
@@ -129,7 +130,7 @@ def _shown(
             job, implementation=implementation.name, folder=implementation.folder, setup=setup
         )
         log = folder / f"{implementation.name}.log"
-        lines = _described(Path(environment.python), variables, job, log)
+        lines = _described(environment, variables, job, log)
     except WorkplaceError as error:
         return msgspec.structs.replace(shown, failure=str(error))
     except WorkerError as error:
@@ -144,14 +145,15 @@ def _shown(
 
 
 def _described(
-    python: Path, variables: Mapping[str, str], job: Job, log: Path
+    environment: SyncedEnvironment, variables: Mapping[str, str], job: Job, log: Path
 ) -> tuple[LayerLine, ...]:
     """The answer of a fresh worker.
 
     Raises:
         WorkerError: the worker failed.
     """
-    with WorkerProcess(python, variables, log) as process:
+    python, options = Path(environment.python), environment.options
+    with WorkerProcess(python, variables, log, options=options) as process:
         process.greet()
         process.ask(job, Ready, "import")
         described = process.ask(Describe(), Described, "description")

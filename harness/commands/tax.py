@@ -15,6 +15,7 @@ from harness.commands import suites
 from harness.commands.catalogue import Catalogue, read_catalogue
 from harness.commands.ci import publish
 from harness.commands.plan import command_line
+from harness.commands.pythons import with_pythons
 from harness.commands.results import write_pages
 from harness.commands.run import resume_run, start_run
 from harness.console import Console
@@ -58,7 +59,8 @@ def start_tax(
     Raises:
         LevelfieldError: it could not begin, for instance as no framework has a script.
     """
-    catalogue = with_scripts(read_catalogue(selection.impl_dirs))
+    catalogue = read_catalogue(selection.impl_dirs)
+    catalogue = with_scripts(with_pythons(catalogue, selection.pythons))
     recipe = catalogue.recipes[RECIPE]
     recipes = {
         one.label: one for size in batch_sizes for one in [recipe.overridden(batch_size=size)]
@@ -92,16 +94,13 @@ def start_tax(
     )
 
 
-def resume_tax(
-    console: Console, folder: Path, impl_dirs: Sequence[str], data_dir: str | None
-) -> Path:
+def resume_tax(console: Console, folder: Path, catalogue: Catalogue, data_dir: str | None) -> Path:
     """The run in ``folder`` has come to its end.
 
     Raises:
         LevelfieldError: it can't go on, for instance as it is none of adapters and scripts.
     """
-    catalogue = with_scripts(read_catalogue(impl_dirs))
-    return resume_run(console, catalogue, folder, data_dir, "tax")
+    return resume_run(console, with_scripts(catalogue), folder, data_dir, "tax")
 
 
 def with_scripts(catalogue: Catalogue) -> Catalogue:

@@ -11,6 +11,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from harness.environments.examination import environment_info, examined
+from harness.environments.given import given_environment
 from harness.environments.installation import (
     install_requirements,
     log_path,
@@ -24,6 +25,7 @@ from harness.environments.interpreters import (
     installed_packages,
     no_interpreter_error,
     preferred_pythons,
+    prove,
 )
 from harness.environments.locks import held_lock, hold_use, in_use_elsewhere, is_locked
 from harness.environments.records import (
@@ -68,23 +70,41 @@ class Environments:
         loader: bool = False,
         progress: Progress = no_progress,
         others: Sequence[str] = (),
+        base: str | None = None,
     ) -> SyncedEnvironment:
         """The environment of ``implementation`` is complete; it is made if it was not.
+
+        Where an interpreter was given, that is its environment, and nothing is made for it but
+        the tools that it lacks.
 
         Args:
             implementation: Whose environment.
             device: ``cpu``, ``gpu`` or ``gpu:N``.
-            version: The framework's version, in place of the requirements file's own.
+            version: The framework's version, in place of the requirements file's own; or the label
+                of an interpreter that was given.
             loader: Whether the framework's own data loader must work in it.
             progress: Told a line whenever something begins that takes a while.
             others: Names of the other implementations of this run, for the advice in an error.
+            base: An interpreter to make it with where no other one serves.
 
         Raises:
             UsageError: a line of the requirements file, or the version, can't be used.
             WorkplaceError: no interpreter serves, pip failed, the folder can't be written, or it
                 is broken and another run uses it.
         """
-        choice = self._choice(implementation, device, version, loader)
+        given = implementation.interpreter(version)
+        if given is not None:
+            found = given_environment(
+                implementation,
+                device,
+                version,
+                given,
+                lambda tools, own: self.sync(tools, progress=progress, base=own),
+                loader=loader,
+            )
+            assert found is not None  # what it needs was made
+            return found
+        choice = self._choice(implementation, device, version, loader, base)
         if choice is None:
             raise no_interpreter_error(implementation, others)
         if choice.existing is not None:
@@ -120,6 +140,11 @@ class Environments:
             UsageError: a line of the requirements file, or the version, can't be used.
             WorkplaceError: there is no requirements file for this device.
         """
+        given = implementation.interpreter(version)
+        if given is not None:
+            return given_environment(
+                implementation, device, version, given, lambda tools, own: self.find(tools)
+            )
         choice = self._choice(implementation, device, version)
         return choice.existing if choice else None
 
@@ -171,7 +196,12 @@ class Environments:
         shutil.rmtree(folder)
 
     def _choice(
-        self, implementation: Implementation, device: str, version: str | None, loader: bool = False
+        self,
+        implementation: Implementation,
+        device: str,
+        version: str | None,
+        loader: bool = False,
+        base: str | None = None,
     ) -> Choice | None:
         """The first Python version, in order of preference, that there is anything for."""
         for python in preferred_pythons(implementation.python):
@@ -181,6 +211,9 @@ class Environments:
             interpreter = None if existing else find_interpreter(python)
             if existing or interpreter:
                 return Choice(wanted, existing, interpreter)
+            own = prove(base) if base else None
+            if own is not None and own.minor == python:
+                return Choice(wanted, interpreter=own)
         return None
 
     def _folders(self) -> list[Path]:

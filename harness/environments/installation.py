@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,6 +40,14 @@ _FILE_LINE = re.compile(r"-r .*?requirements\.txt \(line (\d+)\)")
 def python_of(folder: Path) -> Path:
     """The interpreter of the environment in ``folder``, not resolved."""
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def site_packages(folder: Path, python: str) -> Path:
+    """Where the environment in ``folder``, of Python ``major.minor``, has what pip installs."""
+    scheme = "nt" if sys.platform == "win32" else "posix_prefix"
+    names = {"base": str(folder), "platbase": str(folder), "py_version_short": python}
+    # Debian's own scheme has another folder, which no virtual environment has.
+    return Path(sysconfig.get_path("purelib", scheme, vars=names))
 
 
 def log_path(folder: Path) -> Path:
@@ -87,7 +96,17 @@ def install_requirements(folder: Path, wanted: Wanted, progress: Progress) -> No
     """
     path = folder / "requirements.txt"
     path.write_text("".join(f"{line}\n" for line in wanted.lines), encoding="utf-8")
-    command = [str(python_of(folder)), "-I", "-c", _GUARDED_PIP, *_PIP_INSTALL, "-r", str(path)]
+    # -B: what an environment's own Python is linked to is not ours to write in.
+    command = [
+        str(python_of(folder)),
+        "-I",
+        "-B",
+        "-c",
+        _GUARDED_PIP,
+        *_PIP_INSTALL,
+        "-r",
+        str(path),
+    ]
     lines: list[str] = []
     log = log_path(folder)
     stack = ExitStack()
@@ -200,7 +219,7 @@ def _own_environ(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name == kept or not name.startswith(("PYTHON", "VIRTUALENV_", "__PYVENV", "PIP_"))
     }
-    return {**own, "VIRTUALENV_CONFIG_FILE": os.devnull}
+    return {**own, "VIRTUALENV_CONFIG_FILE": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _distribution(what: str) -> str:

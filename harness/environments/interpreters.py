@@ -138,13 +138,16 @@ def _said(path: str, program: str) -> dict[str, object] | None:
     Raises:
         subprocess.TimeoutExpired: none came.
     """
-    # -I: neither PYTHON* variables nor the current folder may change the answer.
-    command = [path, "-I", "-c", program]
+    # -I: neither PYTHON* variables nor the current folder may change the answer. -B: whoever is
+    # asked has nothing written beside it.
+    command = [path, "-I", "-B", "-c", program]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL
         )
-        answer = json.loads(done.stdout) if done.returncode == 0 else None
+        # A wrapper may have said something before.
+        *_, last = done.stdout.splitlines() or [b""]
+        answer = json.loads(last) if done.returncode == 0 else None
     except (OSError, ValueError):
         return None
     return answer if isinstance(answer, dict) else None

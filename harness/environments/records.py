@@ -50,7 +50,9 @@ class SyncedEnvironment(msgspec.Struct, frozen=True, kw_only=True):
     """Path of its interpreter; never resolved, since a resolved one is the base interpreter."""
     record: Environment
     size_bytes: int
-    """Of the files in the folder, as it was made."""
+    """Of the files in the folder, as it was made; 0 where it is not ours."""
+    options: tuple[str, ...] = ()
+    """Words that its interpreter is given before a program of ours (see ``given``)."""
 
 
 class EnvironmentInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -195,7 +195,8 @@ def _checked(implementation: Implementation, package: str, version: str) -> str:
     except InvalidVersion:
         raise UsageError(
             f"{implementation.name}@{version}: {version!r} is no version, expected one of "
-            f"{package}'s, such as 1.2.3: mend what follows the @"
+            f"{package}'s, such as 1.2.3, or the label of an interpreter: mend what follows the @, "
+            f"or add --python {implementation.name}@{version}=PATH"
         ) from None
 
 

@@ -19,6 +19,8 @@ class Contender(NamedTuple):
     variables: dict[str, str]
     job: Job
     twin: bool = False
+    options: tuple[str, ...] = ()
+    """Words between the interpreter and what it runs, as ``SyncedEnvironment.options``."""
     bootstrap: Path = BOOTSTRAP
     """What the worker's interpreter runs; another revision has its own."""
     script: str = ""
@@ -42,6 +44,7 @@ def started_worker(contender: Contender, log: Path) -> WorkerProcess:
             log,
             script=contender.script,
             job=contender.job,
+            options=contender.options,
             stoppable=stoppable,
             timeouts=contender.timeouts,
         )
@@ -49,6 +52,7 @@ def started_worker(contender: Contender, log: Path) -> WorkerProcess:
         contender.python,
         contender.variables,
         log,
+        options=contender.options,
         bootstrap=contender.bootstrap,
         stoppable=stoppable,
         timeouts=contender.timeouts,

@@ -33,6 +33,11 @@ class Choice(NamedTuple):
     implementation: Implementation
     version: str | None
 
+    @property
+    def interpreter(self) -> str | None:
+        """The one that is there already for it, if any."""
+        return self.implementation.interpreter(self.version)
+
 
 class Installed(NamedTuple):
     """A choice whose environment is there."""
@@ -73,8 +78,10 @@ def chosen_implementations(
     frameworks = {
         name: one for name, one in known.items() if one.role == "framework" and not one.variant
     }
-    if selection.frameworks:
-        asked = selection.frameworks
+    # Whoever names interpreters, and nothing else, wants to see those measured.
+    given = tuple(one.choice for one in selection.pythons if one.name in frameworks)
+    if selection.frameworks or given:
+        asked = selection.frameworks or given
     else:
         listed = [name for name in suite.frameworks if name in frameworks]
         every = suite.every_framework or not suite.frameworks
@@ -84,7 +91,28 @@ def chosen_implementations(
             if name not in suite.frameworks and (every or not one.is_our_own)
         ]
         asked = tuple(FrameworkChoice(name) for name in (*listed, *others))
-    return [Choice(named("framework", one.name, frameworks), one.version) for one in asked]
+    choices = [Choice(named("framework", one.name, frameworks), one.version) for one in asked]
+    check_pythons_used(selection, choices, known)
+    return choices
+
+
+def check_pythons_used(
+    selection: Selection, choices: Iterable[Choice], known: Mapping[str, Implementation]
+) -> None:
+    """Each interpreter of the command line is that of a choice, or the oracle's.
+
+    Raises:
+        UsageError: one would silently do nothing.
+    """
+    used = {(choice.implementation.name, choice.version or "") for choice in choices}
+    used |= {(name, "") for name, one in known.items() if one.role == "oracle"}
+    for one in selection.pythons:
+        if (one.name, one.label) not in used:
+            names = ", ".join(f"{name}@{asked}" if asked else name for name, asked in sorted(used))
+            raise UsageError(
+                f"--python {one.word} is for nobody who takes part, expected one for {names}: name "
+                f"{one.word} as a framework to measure too, or leave it out"
+            )
 
 
 def chosen_recipes(suite: Suite, selection: Selection, known: Mapping[str, Recipe]) -> list[Recipe]:

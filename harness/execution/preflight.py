@@ -102,15 +102,21 @@ def fit_choices(
 ) -> tuple[list[Choice], list[LeftOut]]:
     """Those that can run on ``gpu``, and why the others can't.
 
+    What the limits say of our own builds leaves no interpreter out that was there already.
+
     Raises:
         WorkplaceError: too few are left: none, or one of several frameworks.
     """
     reasons = {
         choice.implementation.name: reason
         for choice in choices
-        if (reason := unfit_reason(choice.implementation, gpus, gpu))
+        if not _only_doubtful(choice) and (reason := unfit_reason(choice.implementation, gpus, gpu))
     }
-    fit = [choice for choice in choices if choice.implementation.name not in reasons]
+    fit = [
+        choice
+        for choice in choices
+        if choice.implementation.name not in reasons or _only_doubtful(choice)
+    ]
     asked = {choice.implementation.name for choice in choices}
     left = list(dict.fromkeys(choice.implementation.name for choice in fit))
     if len(left) < min(2, len(asked)):
@@ -123,6 +129,21 @@ def fit_choices(
             f"{only} run on {gpu.title}, expected two or more to compare: {why}{alone}"
         )
     return fit, [LeftOut(name, reason) for name, reason in reasons.items()]
+
+
+def _only_doubtful(choice: Choice) -> bool:
+    """Whether it is a build of which no limits are known: our own builds' say little of it."""
+    return choice.interpreter is not None and choice.implementation.gpu is not None
+
+
+def doubts(choices: Sequence[Choice], gpus: Gpus, gpu: Gpu) -> list[str]:
+    """A line for each interpreter that was there already where our own build could not run."""
+    return [
+        f"{choice.interpreter} is not held to the limits of our own build, but that could not run "
+        f"here: {reason}"
+        for choice in choices
+        if _only_doubtful(choice) and (reason := unfit_reason(choice.implementation, gpus, gpu))
+    ]
 
 
 def unfit_reason(implementation: Implementation, gpus: Gpus, gpu: Gpu) -> str | None:

@@ -70,6 +70,7 @@ class WorkerProcess:
         variables: Mapping[str, str],
         log: Path,
         *,
+        options: Sequence[str] = (),
         bootstrap: Path = BOOTSTRAP,
         script: Sequence[str] = (),
         stoppable: bool = True,
@@ -95,7 +96,10 @@ class WorkerProcess:
                 # In a process group of its own: the whole group is stopped and ended together.
                 self._process = subprocess.Popen(
                     # Not symlink-resolved: the path is what makes it the environment's interpreter.
-                    [str(python), "-I", str(bootstrap), str(commands), str(messages), *script],
+                    [
+                        *(str(python), "-I", *options),
+                        *(str(bootstrap), str(commands), str(messages), *script),
+                    ],
                     env={**variables, MARK: self._mark, "TMPDIR": str(scratch)},
                     stdin=subprocess.DEVNULL,
                     stdout=output,

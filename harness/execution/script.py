@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -111,11 +111,12 @@ class ScriptProcess(WorkerProcess):
         *,
         script: str,
         job: Job,
+        options: Sequence[str] = (),
         stoppable: bool = True,
         timeouts: Timeouts | None = None,
     ) -> None:
         setup = job.setup
-        options = {
+        told = {
             "data": job.data_folder,
             "weights": job.weights,
             "batch": setup.batch_size,
@@ -124,16 +125,17 @@ class ScriptProcess(WorkerProcess):
             "windows": 0,
         }
         if job.loader is not None:
-            options |= {
+            told |= {
                 "data": job.loader.data_folder,
                 "input": job.loader.kind,
                 "workers": job.loader.workers,
             }
-        words = [word for name, value in options.items() for word in (f"--{name}", f"{value}")]
+        words = [word for name, value in told.items() for word in (f"--{name}", f"{value}")]
         super().__init__(
             python,
             variables,
             log,
+            options=options,
             script=(script, *words),
             stoppable=stoppable,
             timeouts=timeouts,

@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,6 +39,7 @@ def run_suites(
     log: Path,
     tell: Callable[[str], None],
     timeouts: SuiteTimeouts | None = None,
+    options: Sequence[str] = (),
 ) -> None:
     """The suites of ``job`` have run to their end, and all of what they measured is in its output.
 
@@ -49,11 +50,12 @@ def run_suites(
         log: Gets whatever the process prints.
         tell: Called with each line of that.
         timeouts: After which the process is killed.
+        options: Words between the interpreter and what it runs.
 
     Raises:
         WorkerError: it could not be started, failed, or fell silent.
     """
-    process = SuiteProcess(python, variables, job, log, timeouts or SuiteTimeouts())
+    process = SuiteProcess(python, variables, job, log, timeouts or SuiteTimeouts(), options)
     try:
         process.wait(tell)
     finally:
@@ -70,13 +72,14 @@ class SuiteProcess:
         job: Path,
         log: Path,
         timeouts: SuiteTimeouts,
+        options: Sequence[str] = (),
     ) -> None:
         self._log = log
         self._timeouts = timeouts
         try:
             # In a process group of its own, so that compilers that it calls end with it.
             self._process = subprocess.Popen(
-                [str(python), "-I", str(LAUNCHER), str(job)],
+                [str(python), "-I", *options, str(LAUNCHER), str(job)],
                 env=dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

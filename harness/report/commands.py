@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from harness.analysis.builds import environments_of
 from harness.spec.cells import Cell
 from harness.spec.manifest import Manifest
 
 SOURCES = ("--impl-dir", "--data-dir")
 """Options that say where implementations and data are: whatever is measured again needs them."""
+PYTHON = "--python"
 NOT_TAKEN = {
     "run": ("--seeds",),
     "verify": ("--epochs", "--input", "--loader-workers", "--settings", "--seeds"),
@@ -27,7 +29,7 @@ def resume_command(manifest: Manifest) -> list[str]:
         manifest.study,
         "--resume",
         manifest.run,
-        *_kept(manifest.command, (*SOURCES, "--out")),
+        *_kept(manifest.command, (*SOURCES, PYTHON, "--out")),
     ]
 
 
@@ -45,8 +47,10 @@ def cell_command(cell: Cell, manifest: Manifest) -> list[str] | None:
     argument = {"run": plan.suite, "reproduce": cell.recipe.name}.get(verb)
     changes = [each.partition("=") for each in cell.recipe.overrides]
     batch = [("--batch-size", f"{cell.recipe.batch_size}")]
+    interpreter = _interpreter(cell, manifest)
     options = [
         ("-f", framework),
+        *([(PYTHON, f"{framework}={interpreter}")] if interpreter else []),
         ("-r", cell.recipe.name),
         *((f"--{name}", value) for name, _, value in changes if name in OVERRIDES),
         *(batch if _kept(manifest.command, ("--batch-size",)) else []),
@@ -65,14 +69,22 @@ def cell_command(cell: Cell, manifest: Manifest) -> list[str] | None:
 
 
 def _framework(cell: Cell, manifest: Manifest) -> str | None:
-    """``NAME@1.2.3``, or ``NAME@PACKAGE==1.2.3`` where that was asked for."""
+    """``NAME@1.2.3``, or what was asked for instead: ``NAME@PACKAGE==1.2.3``, ``NAME@LABEL``,
+    or ``NAME`` with an interpreter of its own."""
     if not cell.variant:
-        return f"{cell.framework}@{cell.version}"
+        own = _interpreter(cell, manifest)
+        return cell.framework if own else f"{cell.framework}@{cell.version}"
     for each in manifest.environments:
         same = (each.framework, each.variant) == (cell.framework, cell.variant)
         if same and each.asked_version:
             return f"{cell.framework}@{each.asked_version}"
     return None
+
+
+def _interpreter(cell: Cell, manifest: Manifest) -> str:
+    """The one that was there already for the cell; empty where there was none."""
+    known = environments_of([cell], manifest.environments).get(cell.id)
+    return known.interpreter if known else ""
 
 
 def _kept(command: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -162,7 +162,7 @@ def cost_table(micro: Micro, sides: Sequence[Side]) -> Table:
                     else seconds(sum(part for part in parts if part is not None)),
                     strong=True,
                 ),
-                Datum(mebibytes(own.environment_bytes)),
+                Datum(mebibytes(own.environment_bytes) if own.environment_bytes else NOTHING),
                 Datum(NOTHING if lines is None else count(lines, "line")),
             )
         )

@@ -38,7 +38,7 @@ Variables = dict[
     Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)", max_length=100)],
     Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$(?!\n)", max_length=10_000)],
 ]
-NOT_IN_FILES = ("name", "folder", "variant", "tree", "script")
+NOT_IN_FILES = ("name", "folder", "variant", "tree", "script", "pythons")
 """Fields that follow from where the file is, or from what a command asks for."""
 
 
@@ -110,6 +110,9 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     """The levelfield that its workers' own code comes from; empty: this one."""
     script: str = ""
     """A program that is measured in place of the adapter, see ``execution/script.py``."""
+    pythons: dict[str, str] = {}
+    """Label → an interpreter that is there already, to use instead of an environment of our own;
+    under the empty label the one of ``-f NAME`` itself."""
     role: Literal["framework", "oracle"] = "framework"
     """An ``oracle`` is what the others are held against; it is never ranked."""
     python: Annotated[tuple[Python, ...], msgspec.Meta(min_length=1)]
@@ -148,6 +151,10 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """``NAME``, or ``NAME~VARIANT``: what it is called where several are kept."""
         return f"{self.name}~{self.variant}" if self.variant else self.name
+
+    def interpreter(self, asked: str | None) -> str | None:
+        """The interpreter that is there already for ``NAME``, or for ``NAME@ASKED``, if any."""
+        return self.pythons.get(asked or "")
 
     def distribution(self, device: str) -> str:
         """The distribution whose version is the framework's, on ``device``."""

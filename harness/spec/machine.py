@@ -68,3 +68,5 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     user asked for one; else all are the requirements file's."""
     variant: str = ""
     """As ``Cell.variant``."""
+    interpreter: str = ""
+    """Of an environment that was there already: its interpreter, with ``~`` for the home folder."""

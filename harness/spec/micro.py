@@ -113,7 +113,7 @@ class MicroFramework(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     """Key of its environment."""
     environment_bytes: Count
-    """Of all files in the environment's folder, as it was made."""
+    """Of all files in the environment's folder, as it was made; 0 where it was there already."""
     model_lines: dict[str, Count] = {}
     """Model → lines of its code, without blank lines, comments and docstrings."""
 

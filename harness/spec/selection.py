@@ -8,11 +8,15 @@ from collections.abc import Iterable
 import msgspec
 
 from harness.errors import UsageError
-from harness.spec.cells import Input, Settings
+from harness.spec.cells import HANDWRITTEN, OF_BASE, Input, Settings
+
+_LABEL = re.compile(rf"(?!{OF_BASE}|{HANDWRITTEN})[A-Za-z0-9][A-Za-z0-9_.]{{0,39}}")
+"""Part of a cell's id; no other variant begins like it."""
 
 
 class FrameworkChoice(msgspec.Struct, frozen=True):
-    """``NAME``, ``NAME@1.2.3``, or ``NAME@PACKAGE==1.2.3`` for a package of its environment."""
+    """``NAME``, ``NAME@1.2.3``, ``NAME@PACKAGE==1.2.3`` for a package of its environment, or
+    ``NAME@LABEL`` for an interpreter that was given under that label."""
 
     name: str
     version: str | None = None
@@ -32,6 +36,45 @@ class FrameworkChoice(msgspec.Struct, frozen=True):
                 + ("version behind the @, or leave it out" if name else "framework's name")
             )
         return cls(name, version or None)
+
+
+class GivenPython(msgspec.Struct, frozen=True):
+    """``NAME=PATH`` or ``NAME@LABEL=PATH``: an interpreter that is there already."""
+
+    name: str
+    """Of the implementation that it is for."""
+    label: str
+    """Sets apart several for one implementation; empty: that of ``NAME`` itself."""
+    path: str
+
+    @property
+    def choice(self) -> FrameworkChoice:
+        """What ``-f`` calls it."""
+        return FrameworkChoice(self.name, self.label or None)
+
+    @property
+    def word(self) -> str:
+        """``NAME`` or ``NAME@LABEL``."""
+        return f"{self.name}@{self.label}" if self.label else self.name
+
+    @classmethod
+    def parse(cls, word: str, path: str, where: str) -> GivenPython:
+        """The interpreter ``path`` for ``NAME[@LABEL]``, as it was said in ``where``.
+
+        Raises:
+            UsageError: a part is empty, or the label is none.
+        """
+        name, at, label = (part.strip() for part in word.partition("@"))
+        if not name or not path.strip():
+            raise UsageError(
+                f"{where}, expected NAME=PATH or NAME@LABEL=PATH: say which interpreter is whose"
+            )
+        if at and not _LABEL.fullmatch(label):
+            raise UsageError(
+                f"{where} has the label {label!r}, expected up to 40 letters, digits, dots and "
+                f"underscores that don't begin with {OF_BASE} or {HANDWRITTEN}: choose another"
+            )
+        return cls(name, label, path.strip())
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +104,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool = False
     """Whether proofs of earlier runs are not taken over."""
     impl_dirs: tuple[str, ...] = ()
+    pythons: tuple[GivenPython, ...] = ()
+    """Those of the command line; others may stand in a file."""
 
 
 def numbers_in(flag: str, texts: Iterable[str]) -> tuple[int, ...]:

@@ -67,3 +67,25 @@ def test_a_revision_shares_the_environment_of_its_version():
     elsewhere = msgspec.structs.replace(of, version="9")
     found = environments_of([of, base, elsewhere], [known])
     assert found == {of.id: known, base.id: known}
+
+
+def test_interpreters_that_were_there_already_are_named():
+    theirs = msgspec.structs.replace(environment(), interpreter="~/a/bin/python")
+    assert confounders(theirs, theirs) == ()
+    assert confounders(environment(), theirs) == (
+        "an environment made from requirements against the interpreter ~/a/bin/python",
+    )
+    other = msgspec.structs.replace(theirs, interpreter="/b/bin/python", python="3.12.1")
+    assert confounders(theirs, other) == (
+        "the interpreter ~/a/bin/python against the interpreter /b/bin/python",
+        "Python 3.11 against 3.12.1",
+    )
+
+
+def test_a_label_is_not_the_subject():
+    """It asks for no package: the framework's own is what the comparison is about."""
+    one, other = (
+        msgspec.structs.replace(environment(version), asked_version=label, variant=label)
+        for version, label in (("2.0", "old"), ("2.1", "new"))
+    )
+    assert confounders(one, other) == ()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -237,20 +238,19 @@ def test_what_is_cut_off_stays_readable_and_goes_on(levelfield, tmp_path, mine, 
 
 def test_the_tools_are_importable_from_where_the_job_says(monkeypatch):
     """Without making anything: the place follows from the environment's folder alone."""
-    from harness.commands import resources
-
     synced: list[Any] = []
 
-    def sync(console: Console, choices: Any, device: str) -> list[Any]:
-        synced.extend(choices)
-        return [Place("/environments/micro-tools-1")]
+    def sync(self: Environments, implementation: Any, *, base: str, **_: Any) -> Any:
+        synced.append((implementation, base))
+        return Place("/environments/micro-tools-1")
 
-    monkeypatch.setattr(resources, "sync_environments", sync)
+    monkeypatch.setattr(Environments, "sync", sync)
     found = tools_folder(Console(), Place("/environments/x", "3.10.4"))  # type: ignore[arg-type]
     assert found == Path("/environments/micro-tools-1/lib/python3.10/site-packages")
-    [choice] = synced
-    assert choice.implementation.python == ("3.10",)
-    assert choice.implementation.requirements("gpu:1").name == "requirements-gpu.txt"
+    [(implementation, base)] = synced
+    assert base == "/environments/x/bin/python", "where no other of its version is found"
+    assert implementation.python == ("3.10",)
+    assert implementation.requirements("gpu:1").name == "requirements-gpu.txt"
 
 
 class Place:
@@ -258,8 +258,8 @@ class Place:
 
     def __init__(self, folder: str, python: str = "") -> None:
         self.folder = folder
-        self.record = self
-        self.python = python
+        self.python = f"{folder}/bin/python"
+        self.record = SimpleNamespace(python=python)
 
 
 def test_no_framework_of_ours_has_the_tools_name():

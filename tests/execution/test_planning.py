@@ -26,7 +26,7 @@ from harness.spec.cells import Cell
 from harness.spec.implementations import GpuLimits, Implementation, read_implementations
 from harness.spec.manifest import Group
 from harness.spec.recipes import read_recipes
-from harness.spec.selection import FrameworkChoice, Selection
+from harness.spec.selection import FrameworkChoice, GivenPython, Selection
 from harness.spec.suites import Override, Suite, read_suites
 
 SUITE = Suite(name="s", description="", recipes=("lenet-sgd",), frameworks=("beta", "alpha"))
@@ -99,6 +99,61 @@ def test_the_command_line_chooses_frameworks_in_its_own_order():
 def test_an_unknown_framework_is_refused_with_what_there_is(name):
     with pytest.raises(UsageError, match="expected one of alpha, beta, gamma"):
         chosen_implementations(SUITE, Selection(frameworks=(FrameworkChoice(name),)), KNOWN)
+
+
+def test_interpreters_alone_choose_the_frameworks():
+    both = (GivenPython("gamma", "new", "/x"), GivenPython("beta", "", "/y"))
+    oracle = GivenPython("oracle", "", "/z")
+    choices = chosen_implementations(SUITE, Selection(pythons=(*both, oracle)), KNOWN)
+    asked = [(each.implementation.name, each.version) for each in choices]
+    assert asked == [("gamma", "new"), ("beta", None)]
+    assert len(chosen_implementations(SUITE, Selection(pythons=(oracle,)), KNOWN)) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "word"),
+    [
+        ("beta", GivenPython("gamma", "", "/x"), "gamma"),
+        ("gamma", GivenPython("gamma", "new", "/x"), "gamma@new"),
+        ("gamma@1.2", GivenPython("gamma", "", "/x"), "gamma"),
+        ("gamma", GivenPython("oracle", "new", "/x"), "oracle@new"),
+    ],
+)
+def test_an_interpreter_that_would_do_nothing_is_refused(asked, given, word):
+    selection = Selection(frameworks=(FrameworkChoice.parse(asked),), pythons=(given,))
+    with pytest.raises(UsageError, match=f"--python {word} is for nobody .*, expected one for"):
+        chosen_implementations(SUITE, selection, KNOWN)
+
+
+def test_a_choice_knows_the_interpreter_that_it_was_given():
+    one = msgspec.structs.replace(KNOWN["gamma"], pythons={"": "/x", "new": "/y"})
+    seen = [Choice(one, asked).interpreter for asked in (None, "new", "1.2")]
+    assert seen == ["/x", "/y", None]
+    assert Choice(KNOWN["gamma"], None).interpreter is None
+
+
+def test_a_versions_own_plus_is_none_of_a_recipes():
+    """Each has a part of its own in a cell's id: one is told from the other, and from a label."""
+    [plain] = chosen_recipes(SUITE, Selection(), RECIPES)
+    [changed] = chosen_recipes(SUITE, Selection(epochs=3), RECIPES)
+    one = Choice(KNOWN["gamma"], None)
+    builds = [
+        Installed(one, "2.11.0+cu130"), Installed(one, "2.11.0"), Installed(one, "2.11.0", "cu130"),
+        Installed(one, "2.11.0+cu130", "new"),
+    ]  # fmt: skip
+    modes = {"gamma": ["eager"]}
+    cells = cells_of([plain, changed], builds, modes, Selection(), "cpu", 2)
+    assert len({cell.id for cell in cells}) == len({cell.contender for cell in cells}) * 2 == 8
+    assert [cell.id.split("/")[:2] for cell in cells[:4:3]] == [
+        ["lenet-sgd", "gamma-2.11.0+cu130"],
+        ["lenet-sgd", "gamma-2.11.0+cu130~new"],
+    ]
+    assert {cell.series for cell in cells} == {
+        f"{label}/gamma/eager/resident/cpu-2t" for label in ("lenet-sgd", "lenet-sgd+epochs=3")
+    }
+    assert [group.name.split("/")[0] for group in groups_of(cells, None)] == [
+        "lenet-sgd", "lenet-sgd+epochs=3",
+    ]  # fmt: skip
 
 
 def test_overrides_make_another_recipe():

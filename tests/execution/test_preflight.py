@@ -15,6 +15,7 @@ from harness.execution.preflight import (
     check_gpu_memory,
     check_idle,
     chosen_gpu,
+    doubts,
     fit_choices,
 )
 from harness.spec.implementations import read_implementations
@@ -214,3 +215,27 @@ def test_all_contenders_have_to_fit_into_what_is_free(machine: Machine) -> None:
 
 def test_memory_that_is_not_told_is_no_obstacle(machine: Machine) -> None:
     check_gpu_memory(machine("shared_memory")[1], [10**9])
+
+
+def test_limits_of_our_builds_are_doubts_about_those_that_were_there_already(
+    machine: Machine,
+) -> None:
+    """Another build may have what ours lacks; one of ours beside it is left out as ever."""
+    gpus, gpu = machine("h100")
+    theirs = msgspec.structs.replace(KNOWN["gluon"], pythons={"new": "/theirs/python"})
+    asked = [Choice(theirs, "new"), Choice(theirs, None), *choices("pytorch")]
+    fit, left_out = fit_choices(asked, gpus, gpu)
+    assert fit == [asked[0], asked[2]]
+    assert [each.what for each in left_out] == ["gluon"]
+    [doubt] = doubts(asked, gpus, gpu)
+    assert doubt.startswith("/theirs/python is not held to the limits of our own build")
+    assert "no PTX, got 9.0, GPU 0 (NVIDIA H100 80GB HBM3)" in doubt
+    assert "\n" not in doubt
+    assert not doubts(choices("pytorch", "gluon"), gpus, gpu)
+
+
+def test_what_no_one_has_made_for_gpus_is_left_out_all_the_same(machine: Machine) -> None:
+    gpus, gpu = machine("h100")
+    theirs = msgspec.structs.replace(KNOWN["gluon"], gpu=None, pythons={"": "/theirs/python"})
+    with pytest.raises(WorkplaceError, match=r"has no \[gpu\] in its impl.toml"):
+        fit_choices([Choice(theirs, None)], gpus, gpu)

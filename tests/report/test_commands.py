@@ -76,6 +76,27 @@ def test_a_revision_has_none_and_another_requirement_is_asked_for(
     assert command_of(other, "gate", "--base", "main") is None
 
 
+@pytest.mark.parametrize(("label", "word"), [(None, "pytorch"), ("new", "pytorch@new")])
+def test_an_interpreter_that_was_there_is_named_again(
+    tell: Callable[..., Run], label: str | None, word: str
+) -> None:
+    run = tell(blocks=0)
+    cell = replace(run.manifest.cells[0], variant=label or "")
+    record = replace(
+        run.manifest.environments[0], variant=label or "", asked_version=label, interpreter="~/py"
+    )
+    manifest = replace(
+        run.manifest,
+        environments=(record,),
+        command=("levelfield", "run", "--python", "pytorch=py", "--python", "keras=other"),
+    )
+    words = cell_command(cell, manifest)
+    assert words is not None
+    assert words[3:7] == ["-f", word, "--python", f"{word}=~/py"]
+    assert words.count("--python") == 1
+    assert resume_command(manifest)[4:] == ["--python", "pytorch=py", "--python", "keras=other"]
+
+
 def test_a_run_goes_on_with_the_places_it_had(tell: Callable[..., Run]) -> None:
     manifest = tell(blocks=0).manifest
     command = ("levelfield", "verify", "--all", "--impl-dir=mine", "--out", "there")

@@ -121,6 +121,12 @@ def _optimizer_in_words(recipe: Recipe) -> str:
     return ", ".join((kind if kind == "Adam" else kind.upper(), *named))
 
 
+_NOT_OURS = (
+    "A path: the interpreter was there already, with the packages below, and nothing was installed "
+    "into it."
+)
+
+
 def _framework_table(manifest: Manifest) -> Table:
     return Table(
         caption="Frameworks",
@@ -130,10 +136,11 @@ def _framework_table(manifest: Manifest) -> Table:
                 Datum(manifest.titles.get(each.framework, each.framework)),
                 Datum(each.version, strong=True),
                 Datum(each.python),
-                Datum(shortened(each.key), "quiet"),
+                Datum(each.interpreter or shortened(each.key), "quiet"),
             )
             for each in manifest.environments
         ),
+        note=_NOT_OURS if any(each.interpreter for each in manifest.environments) else "",
     )
 
 
