@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter, NullLocator
@@ -15,6 +17,10 @@ PANEL_INCHES = 1.9
 MARGIN = 1.25
 """Room left and right of the outermost places, as a ratio."""
 HEADROOM = 1.1
+DODGE = 0.02
+"""From one contender's whiskers to the next one's, of the axis' width."""
+WIDEST_DODGE = 0.08
+"""From the first to the last."""
 
 
 def scaling_figure(chart: Scaling) -> Figure:
@@ -25,8 +31,8 @@ def scaling_figure(chart: Scaling) -> Figure:
         axes = figure.add_subplot(count, 1, index + 1)
         if chart.ideal is not None:
             axes.axhline(chart.ideal, color=MUTED.light, linewidth=0.8, zorder=1)
-        for course in panel.courses:
-            _draw(axes, course)
+        for course, beside in zip(panel.courses, dodges(chart, len(panel.courses)), strict=True):
+            _draw(axes, course, beside)
         axes.set_title(short(panel.title), loc="left", fontsize=8.5, color=MUTED.light)
         _set_scales(axes, chart)
         axes.set_ylabel(chart.y_unit, fontsize=8)
@@ -43,13 +49,24 @@ def scaling_figure(chart: Scaling) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, course: Course) -> None:
+def dodges(chart: Scaling, count: int) -> list[float]:
+    """For each of ``count`` courses, by what a place is multiplied where its whiskers are drawn:
+    those of one place would cover each other."""
+    if not chart.places:
+        return [1.0] * count
+    width = math.log(max(chart.places) / min(chart.places) * MARGIN**2)
+    step = width * min(DODGE, WIDEST_DODGE / max(1, count - 1))
+    return [math.exp(step * (number - (count - 1) / 2)) for number in range(count)]
+
+
+def _draw(axes: Axes, course: Course, beside: float) -> None:
+    """``beside``: what moves whiskers, and whiskers alone, so that places stay what they are."""
     style, colour = course.style, series(course.style.colour)
     before = list(axes.get_children())
     for point in course.points:
         if point.low is not None and point.high is not None:
             axes.errorbar(
-                [point.x],
+                [point.x * beside],
                 [point.y],
                 yerr=[[point.y - point.low], [point.high - point.y]],
                 fmt="none",

@@ -28,6 +28,7 @@ from harness.report.figures import (
     Style,
 )
 from harness.report.palette import ALL, SERIES
+from harness.report.scaling_chart import dodges
 
 NAME = "A$\\frac{<b>&\"' \U0001f600"
 STYLE = Style(7, 9)
@@ -198,3 +199,12 @@ def test_a_sweep_names_its_places_and_draws_whiskers_where_intervals_are() -> No
     with_interval = sweep(Reach(x=32, y=900.0, low=800.0, high=1000.0), Reach(x=4096, y=1500.0))
     without = sweep(Reach(x=32, y=900.0), Reach(x=4096, y=1500.0))
     assert with_interval.count("<path") > without.count("<path")
+
+
+def test_whiskers_of_one_place_stand_beside_each_other() -> None:
+    chart = Scaling(x_unit="", y_unit="", places=(32, 4096), panels=())
+    assert dodges(chart, 1) == [1.0]
+    left, middle, right = dodges(chart, 3)
+    assert left < middle == 1.0 < right == pytest.approx(1 / left)
+    # Of many contenders they go no further away from their marks.
+    assert dodges(chart, 9)[-1] == pytest.approx(dodges(chart, 5)[-1])
