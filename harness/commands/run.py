@@ -15,7 +15,9 @@ from harness.analysis.durations import durations, latest_first
 from harness.analysis.observations import Observations
 from harness.analysis.studies import exit_code, groups_wanted, judged_as
 from harness.analysis.trials import finished_blocks
+from harness.commands.auditing import Auditing
 from harness.commands.catalogue import Catalogue
+from harness.commands.forecast import Forecast
 from harness.commands.kept import Kept, TrialEvent
 from harness.commands.outlook import outlook
 from harness.commands.plan import plan_run
@@ -153,9 +155,11 @@ class RunSession:
         self._ends = writer.folder / INPUTS / "ends"
         self._ends.mkdir(parents=True, exist_ok=True)
         self._kept = Kept(manifest, prepared)
+        forecast = Forecast(manifest, prepared, self._logs, self._ends.parent / "oracle")
         self._verification = Verification(
-            manifest, prepared, self._logs, self._ends, self.record, self._kept
+            manifest, prepared, forecast, self._logs, self.record, self._kept
         )
+        self._auditing = Auditing(prepared, forecast, self._ends, self.record)
         self._began = time.monotonic()
 
     @property
@@ -333,7 +337,7 @@ class RunSession:
             for block in finished_blocks([*self._events, finished], long=finished.long)
             if (block.group, block.block) == (finished.group, finished.block)
         ]
-        self._verification.audit(block.trials)
+        self._auditing.audit(block.trials)
 
     def _present(self, group: Group) -> list[Contender]:
         """The contenders of a group, without those that have used up their chances."""

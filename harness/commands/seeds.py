@@ -10,6 +10,7 @@ import msgspec
 from harness.analysis.seeds import CellOverSeeds, cells_over_seeds
 from harness.commands.catalogue import Catalogue
 from harness.commands.ci import publish
+from harness.commands.forecast import Forecast
 from harness.commands.kept import Kept
 from harness.commands.plan import command_line, plan_run
 from harness.commands.preparation import prepare_workers
@@ -61,10 +62,11 @@ def show_seeds(
     with temporary_folder("seeds") as folder:
         manifest = planned.manifest
         prepared = prepare_workers(console, catalogue, manifest, folder, planned.resources)
-        logs, ends = folder / "logs", folder / "ends"
+        logs = folder / "logs"
         logs.mkdir()
+        forecast = Forecast(manifest, prepared, logs, folder / "oracle")
         kept = Kept(manifest, prepared)
-        verification = Verification(manifest, prepared, logs, ends, lambda event: None, kept)
+        verification = Verification(manifest, prepared, forecast, logs, lambda event: None, kept)
         for cell in manifest.cells:
             proofs = []
             try:

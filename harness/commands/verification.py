@@ -1,19 +1,13 @@
-"""Holds cells against the oracle: by a proof before they are timed, by an audit of each trial."""
+"""Holds cells against the oracle before they are timed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from numpy.typing import NDArray
 
-from harness.analysis.audit import Expectation, audit_trial
-from harness.analysis.audit_checks import Conditions
 from harness.analysis.deviations import (
     FACTOR,
     ROUNDINGS,
@@ -27,13 +21,10 @@ from harness.analysis.deviations import (
     relative_deviation_of_loss,
 )
 from harness.analysis.dropout import settled
-from harness.analysis.trials import Trial
 from harness.commands.forecast import Forecast, model_of, with_setup
 from harness.commands.kept import AnyProof, Kept
 from harness.commands.preparation import Prepared
 from harness.commands.trajectories import Trajectory
-from harness.environments.machine import measured_peak_flops
-from harness.execution.answers import proof_arrays
 from harness.execution.contenders import Contender
 from harness.execution.dropout import dropout_check, drops, oracle_draws
 from harness.execution.loader_check import STEPS, look_at_loader
@@ -50,31 +41,30 @@ from harness.spec.cells import Cell
 from harness.spec.events import AnyEvent, Failure
 from harness.spec.implementations import Float64
 from harness.spec.manifest import Manifest
-from harness.spec.proof_events import Audit, Deviation, DropoutCheck, LoaderCheck, Parity
+from harness.spec.proof_events import Deviation, DropoutCheck, LoaderCheck, Parity
 from harness.spec.recipes import held_by_float32
 from harness.worker.wire import Drawn
 
 
 class Verification:
-    """All that is proved and audited in one run."""
+    """All that is proved in one run."""
 
     def __init__(
         self,
         manifest: Manifest,
         prepared: Prepared,
+        forecast: Forecast,
         logs: Path,
-        ends: Path,
         record: Callable[[AnyEvent], None],
         kept: Kept,
     ) -> None:
-        """``ends``: folder of the weights at the end of each trial, ``TRIAL.npz``."""
+        """``logs``: folder for what workers print."""
         self._kept = kept
         self._manifest = manifest
         self._prepared = prepared
         self._logs = logs
-        self._ends = ends
         self._record = record
-        self._forecast = Forecast(manifest, prepared, logs, ends.parent / "oracle")
+        self._forecast = forecast
         self._draws: dict[str, Drawn] = {}
         """Recipe → the oracle's losses under many dropout masks, of the latest recipe."""
         self._numbers = {cell.id: number for number, cell in enumerate(manifest.cells)}
@@ -190,40 +180,6 @@ class Verification:
         proof = ask_proof(process, model_of(contender), prove_command(contender, plan))
         self._record(self._parity(cell, proof, self._forecast.trajectory(cell), plan, trial=trial))
 
-    def audit(self, trials: Sequence[Trial]) -> None:
-        """Each of a block's finished ``trials`` was held against what it had to compute.
-
-        Those that were taken over have brought their audits.
-        """
-        for trial in (each for each in trials if each.started.trained_at is None):
-            cell = self._cell(trial.started.cell)
-            contender = self._prepared.contenders[cell.id]
-            others = [one for one in trials if one.started.cell != trial.started.cell]
-            expected = self._forecast.followed(cell, trial.started.seed, long=trial.started.long)
-            findings = audit_trial(
-                trial,
-                self._conditions(contender, trial.started.seed),
-                expected
-                and Expectation(
-                    expected.losses,
-                    expected.correct,
-                    expected.rounded_losses,
-                    expected.rounded_correct,
-                ),
-                self._end(trial, expected),
-                others,
-            )
-            self._record(
-                Audit(
-                    at=time.time(),
-                    trial=trial.started.trial,
-                    cell=cell.id,
-                    checks=findings.checks,
-                    held_steps=findings.held_steps,
-                    unmade=findings.unmade,
-                )
-            )
-
     def _parity(
         self,
         cell: Cell,
@@ -326,51 +282,6 @@ class Verification:
         return dropout_check(
             contender, self._draws[cell.recipe.label], self._log(cell, "dropout"), settled
         )
-
-    def _end(
-        self, trial: Trial, expected: Trajectory | None
-    ) -> dict[str, tuple[float | None, float]]:
-        """How far each tensor was from the oracle's at the end, and what it is granted."""
-        path = self._ends / f"{trial.started.trial}.npz"
-        contender = self._prepared.contenders[trial.started.cell]
-        older = contender.script or contender.bootstrap != BOOTSTRAP
-        weights: Mapping[str, NDArray[Any]] = {}
-        if expected is None or trial.finished.steps != len(expected.losses):
-            path.unlink(missing_ok=True)
-            return {}
-        if older and not path.exists():
-            return {}  # a script, or a worker of an earlier version, leaves none
-        with suppress(ValueError):
-            weights = proof_arrays(path, model_of(contender).weight_shapes())
-        path.unlink(missing_ok=True)
-        return {
-            name: (
-                relative_deviation(weights[name], array) if name in weights else None,
-                granted_at_most(FACTOR * max(ROUNDINGS, expected.last_envelope[name])),
-            )
-            for name, array in expected.last.items()
-        }
-
-    def _conditions(self, contender: Contender, seed: int) -> Conditions:
-        cell, model = contender.cell, model_of(contender)
-        inputs = self._prepared.inputs
-        return Conditions(
-            cell=cell,
-            train_examples=inputs.train_examples(cell),
-            test_examples=inputs.test_examples(cell),
-            initial_weights=inputs.weights_hash(cell, seed),
-            flops_per_example=model.training_flops(),
-            peak_flops=self._peak_flops if cell.device == "cpu" else None,
-            agreement=cell.recipe.agreement,
-            dropout=drops(model),
-        )
-
-    @cached_property
-    def _peak_flops(self) -> float:
-        return measured_peak_flops()
-
-    def _cell(self, name: str) -> Cell:
-        return self._prepared.contenders[name].cell
 
     def _log(self, cell: Cell, what: str) -> Path:
         return self._logs / f"{what}-{self._numbers[cell.id]:03d}.log"
