@@ -152,6 +152,7 @@ class Session:
             implementation=cell.framework,
             package=implementation.distribution(cell.device),
             folder=implementation.folder,
+            shared=implementation.shared_folders,
             model=self._catalogue.models[cell.recipe.model],
             optimizer=cell.recipe.optimizer,
             modes=modes,

@@ -96,7 +96,10 @@ def prepare_workers(
             Path(environment.python),
             worker_environment(implementation, cell.settings, cell.threads, cell.device),
             msgspec.structs.replace(
-                job, implementation=cell.framework, folder=implementation.folder
+                job,
+                implementation=cell.framework,
+                folder=implementation.folder,
+                shared=implementation.shared_folders,
             ),
             bootstrap=bootstrap_of(implementation),
             script=implementation.script,

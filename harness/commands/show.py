@@ -126,7 +126,11 @@ def _shown(
         setup = msgspec.structs.replace(job.setup, mode=mode)
         variables = worker_environment(implementation, "matched", setup.threads, "cpu")
         job = msgspec.structs.replace(
-            job, implementation=implementation.name, folder=implementation.folder, setup=setup
+            job,
+            implementation=implementation.name,
+            folder=implementation.folder,
+            shared=implementation.shared_folders,
+            setup=setup,
         )
         log = folder / f"{implementation.name}.log"
         lines = _described(Path(environment.python), variables, job, log)
