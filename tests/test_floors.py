@@ -64,6 +64,18 @@ def test_implementations_know_nothing_of_the_harness(path):
     assert not {name for name in imported(path) if name.split(".")[0] == "harness"}
 
 
+@pytest.mark.parametrize("one", FRAMEWORKS, ids=lambda one: one.name)
+def test_an_implementation_says_whose_modules_it_shares(one):
+    """What it doesn't name would be missing from the digest of its code."""
+    known = {one.name, *one.shares}
+    folders = [Path(one.folder), *map(Path, one.shared_folders)]
+    names = {name for folder in folders for path in folder.rglob("*.py") for name in imported(path)}
+    others = {each.name for each in FRAMEWORKS}
+    used = {name.split(".")[1] for name in names if name.startswith("impls.")} & others
+    assert used <= known
+    assert set(one.shares) <= used
+
+
 @pytest.mark.parametrize("path", HARNESS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_harness_names_no_framework(path):
     words = {*DISTRIBUTIONS, *(word for one in FRAMEWORKS for word in (one.name, one.package))}

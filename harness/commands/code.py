@@ -27,12 +27,13 @@ def harness_digest() -> str:
 def code_digest(implementation: Implementation) -> str:
     """SHA-256, 64 hexadecimal digits, over names and contents of files that are run.
 
-    Those of the implementation's folder, its script, and what every worker has of levelfield: of
-    another revision's where the implementation brings one.
+    Those of the implementation's folder and of those that it shares, its script, and what every
+    worker has of levelfield: of another revision's where the implementation brings one.
     """
     top = Path(implementation.tree) if implementation.tree else paths.ROOT
     digest = hashlib.sha256()
-    for place in (Path(implementation.folder), *(top / each for each in OF_EVERY_WORKER)):
+    own = map(Path, (implementation.folder, *implementation.shared_folders))
+    for place in (*own, *(top / each for each in OF_EVERY_WORKER)):
         folder, pattern = (place.parent, place.name) if "*" in place.name else (place, "**/*")
         for path in sorted(folder.glob(pattern)):
             name = path.relative_to(folder)

@@ -174,6 +174,7 @@ def _contender(
         Job(
             implementation=implementation.name,
             folder=implementation.folder,
+            shared=implementation.shared_folders,
             setup=Setup(
                 model=model,
                 optimizer=recipe.optimizer,

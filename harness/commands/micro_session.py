@@ -161,6 +161,7 @@ class Session:
             implementation=cell.framework,
             package=environment.record.package,
             folder=implementation.folder,
+            shared=implementation.shared_folders,
             model=self._catalogue.models[cell.recipe.model],
             optimizer=cell.recipe.optimizer,
             modes=modes,

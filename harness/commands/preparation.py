@@ -99,7 +99,10 @@ def prepare_workers(
             Path(environment.python),
             worker_environment(implementation, cell.settings, cell.threads, cell.device),
             msgspec.structs.replace(
-                job, implementation=cell.framework, folder=implementation.folder
+                job,
+                implementation=cell.framework,
+                folder=implementation.folder,
+                shared=implementation.shared_folders,
             ),
             options=environment.options,
             bootstrap=bootstrap_of(implementation),

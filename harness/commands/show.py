@@ -127,7 +127,11 @@ def _shown(
         setup = msgspec.structs.replace(job.setup, mode=mode)
         variables = worker_environment(implementation, "matched", setup.threads, "cpu")
         job = msgspec.structs.replace(
-            job, implementation=implementation.name, folder=implementation.folder, setup=setup
+            job,
+            implementation=implementation.name,
+            folder=implementation.folder,
+            shared=implementation.shared_folders,
+            setup=setup,
         )
         log = folder / f"{implementation.name}.log"
         lines = _described(environment, variables, job, log)

@@ -115,6 +115,9 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     under the empty label the one of ``-f NAME`` itself."""
     role: Literal["framework", "oracle"] = "framework"
     """An ``oracle`` is what the others are held against; it is never ranked."""
+    shares: tuple[Name, ...] = ()
+    """Other folders whose modules its code imports, each as ``impls.NAME``: one beside its own, or
+    one of ours. What is in them counts as its own code."""
     python: Annotated[tuple[Python, ...], msgspec.Meta(min_length=1)]
     """Python versions (``major.minor``) that it runs on, the best first."""
     default_mode: Name
@@ -146,6 +149,11 @@ class Implementation(msgspec.Struct, frozen=True, kw_only=True):
     def is_our_own(self) -> bool:
         """Whether it came with the suite, and not from a folder that the user named."""
         return Path(self.folder).parent == paths.IMPLS.resolve()
+
+    @property
+    def shared_folders(self) -> tuple[str, ...]:
+        """Where those are that it shares, in their order."""
+        return tuple(str(_shared_folder(Path(self.folder), name)) for name in self.shares)
 
     @property
     def key(self) -> str:
@@ -193,6 +201,11 @@ def _numbers(version: str) -> tuple[int, int]:
     return int(major), int(minor)
 
 
+def _shared_folder(folder: Path, name: str) -> Path:
+    beside = folder.parent / name
+    return beside if beside.is_dir() else paths.IMPLS / name
+
+
 def read_implementation(folder: Path) -> Implementation:
     """The implementation in ``folder``.
 
@@ -223,6 +236,12 @@ def read_implementation(folder: Path) -> Implementation:
             )
         if why := refusal(implementation.environment_on(device)):
             raise UsageError(f"{path}: {prefix}environment: {why}")
+    for shared in map(Path, implementation.shared_folders):
+        if not (shared / "__init__.py").is_file() or (paths.IMPLS / f"{shared.name}.py").exists():
+            raise UsageError(
+                f"{path}: shares has {shared.name!r}, expected a package beside {folder.name} or "
+                "one of ours, and no name of a module of impls/: mend that field"
+            )
     float64 = implementation.float64 or Float64(modes=())
     if unknown := [mode for mode in float64.modes if mode not in implementation.modes]:
         raise UsageError(

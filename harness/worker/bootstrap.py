@@ -15,6 +15,7 @@ import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -31,6 +32,13 @@ def adopt(name: str, folder: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+
+
+def adopt_implementation(folder: str, shared: Iterable[str] = ()) -> None:
+    """The package in ``folder`` is ``implementation``; each of ``shared``, ``impls.NAME``."""
+    for each in map(Path, shared):
+        adopt(f"impls.{each.name}", each)
+    adopt("implementation", Path(folder))
 
 
 def die_with_parent() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.datasets.arrays import Arrays, load_arrays
 from harness.datasets.weights import initial_weights
-from harness.worker.bootstrap import adopt
+from harness.worker.bootstrap import adopt_implementation
 from harness.worker.loop import batches
 from harness.worker.micro_job import MicroJob
 from harness.worker.session import asked
@@ -43,7 +43,7 @@ class Bench:
         self._weights = initial_weights(job.model, job.init, job.seed)
         self._adapters: dict[str, Adapter] = {}
         self._pieces: dict[str, Pieces] = {}
-        adopt("implementation", Path(job.folder))
+        adopt_implementation(job.folder, job.shared)
         began = time.perf_counter()
         self._module = importlib.import_module("implementation.adapter")
         self.import_seconds = time.perf_counter() - began

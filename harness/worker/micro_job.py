@@ -26,6 +26,8 @@ class MicroJob(msgspec.Struct, frozen=True, kw_only=True):
     """The distribution whose version is the framework's version, on this device."""
     folder: str
     """Folder of the implementation."""
+    shared: tuple[str, ...] = ()
+    """Folders of others whose modules it imports."""
     model: Model
     optimizer: Optimizer
     modes: tuple[str, ...]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.datasets.arrays import Arrays, digest_of_folder, digest_of_weights, load_arrays
 from harness.spec.proof_events import Hashes
-from harness.worker.bootstrap import adopt
+from harness.worker.bootstrap import adopt_implementation
 from harness.worker.draws import draw
 from harness.worker.effects import effects
 from harness.worker.loaders import load
@@ -140,7 +140,7 @@ class Session:
 
     def _build(self, job: Job) -> tuple[TrainingLoop, Ready]:
         with self._timed("import"):
-            adopt("implementation", Path(job.folder))
+            adopt_implementation(job.folder, job.shared)
             module = importlib.import_module("implementation.adapter")
         data = load_arrays(Path(job.data_folder))
         order = np.load(job.order, mmap_mode="r")

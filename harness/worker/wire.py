@@ -32,6 +32,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag="job"):
     """Name of the implementation."""
     folder: str
     """Folder of the implementation."""
+    shared: tuple[str, ...] = ()
+    """Folders of others whose modules it imports."""
     setup: Setup
     data_folder: str
     """Holds ``train-images.npy`` (N, H, W) uint8, ``train-labels.npy`` (N,) uint8, ``test-…``."""

@@ -43,6 +43,7 @@ from impls.adapter import (
 )
 from impls.definition import Dense, Flatten, Model, Shape
 from impls.jax.loader import endless_batches
+from impls.jax.machine import device_named, peak_memory_bytes, places, set_precision
 from impls.jax.models import MODELS
 from impls.jax.training import CompiledTraining, NnxTraining, Training
 
@@ -61,12 +62,8 @@ def create(setup: Setup) -> LoadingAdapter:
         raise ValueError(f"No jax model {setup.model.name!r}: expected one of {', '.join(MODELS)}")
     if setup.mode not in TRAININGS:
         raise ValueError(f"No jax mode {setup.mode!r}: expected one of {', '.join(TRAININGS)}")
-    device = _device(setup.device)
-    # For all of the process, and so for all of its adapters: without it there is no float64.
-    jax.config.update("jax_enable_x64", setup.precision == "float64")
-    # Full float32 everywhere: on a GPU products would be taken in TF32.
-    # https://docs.jax.dev/en/latest/_autosummary/jax.default_matmul_precision.html
-    jax.config.update("jax_default_matmul_precision", "highest")
+    device = device_named(setup.device)
+    set_precision(setup.precision)
     with jax.default_device(device):
         return JaxAdapter(setup, device)
 
@@ -171,20 +168,15 @@ class JaxAdapter:
     def device(self) -> str:
         """``cpu`` or ``gpu:N``, asked of every parameter."""
         now = self._training.arrays()
-        return _devices(now[path].sharding for path, _ in self._places.values())
+        return places(now[path].sharding for path, _ in self._places.values())
 
     def result_device(self) -> str:
         """Likewise, asked of the sum of losses that the latest step left; empty before it."""
-        return "" if self._result is None else _devices([self._result])
+        return "" if self._result is None else places([self._result])
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Most that arrays took of the GPU at once, without what the allocator keeps in reserve.
-
-        https://docs.jax.dev/en/latest/device_memory_profiling.html
-        """
-        if self._device.platform == "cpu":
-            return None
-        return int(self._device.memory_stats()["peak_bytes_in_use"])
+        """The most that arrays took of the GPU at once; None on a CPU."""
+        return peak_memory_bytes(self._device)
 
     def layers(self) -> list[LayerLine]:
         """Modules that hold no others, as one image meets them; functions are no layers to Flax."""
@@ -266,14 +258,6 @@ def _places_of_weights(model: Any, definition: Model) -> dict[str, tuple[tuple[s
     return places
 
 
-def _devices(shardings: Iterable[Any]) -> str:
-    """``cpu``, ``gpu:0``: where they are, several places joined by commas."""
-    devices = {device for sharding in shardings for device in sharding.device_set}
-    return ", ".join(
-        sorted("cpu" if one.platform == "cpu" else f"{one.platform}:{one.id}" for one in devices)
-    )
-
-
 def _optimizer(setup: Setup) -> Any:
     """The recipe's optimizer with every constant given."""
     recipe = setup.optimizer
@@ -287,25 +271,6 @@ def _optimizer(setup: Setup) -> Any:
             nesterov=False,
         )
     return optax.sgd(recipe.learning_rate, momentum=recipe.momentum or None, nesterov=False)
-
-
-def _device(name: str) -> Any:
-    """``cpu``, ``gpu`` or ``gpu:N`` as a JAX device that exists."""
-    kind, _, index = name.partition(":")
-    if name == "cpu":
-        return jax.devices("cpu")[0]
-    if kind != "gpu" or not (index or "0").isdigit():
-        raise ValueError(f"No jax device {name!r}: expected cpu, gpu or gpu:N")
-    try:
-        gpus = jax.devices("gpu")
-    except RuntimeError:
-        gpus = []
-    if int(index or 0) >= len(gpus):
-        raise ValueError(
-            f"No device {name!r}: JAX {jax.__version__} sees {len(gpus)} GPUs; "
-            "use --device cpu, or install jax[cuda13]"
-        )
-    return gpus[int(index or 0)]
 
 
 @contextmanager

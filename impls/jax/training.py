@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
+
+from impls.jax.sums import added, zero_like, zeros
 
 Arrays = Mapping[tuple[str, ...], Any]
 """JAX arrays by attribute: ``arrays["conv1", "kernel"]``."""
@@ -103,7 +104,7 @@ class CompiledTraining:
 
     def clear(self) -> None:
         """The sums are 0."""
-        self._leaves[-2:] = map(_zero_like, self.sums())
+        self._leaves[-2:] = map(zero_like, self.sums())
 
     def logits(self, images: Any) -> Any:
         """(B, 10) on the device, in inference mode."""
@@ -194,8 +195,8 @@ class Sums(nnx.Metric):  # type: ignore[misc]
 
     def reset(self) -> None:
         """Both are 0."""
-        self.loss[...] = _zero_like(self.loss[...])
-        self.correct[...] = _zero_like(self.correct[...])
+        self.loss[...] = zero_like(self.loss[...])
+        self.correct[...] = zero_like(self.correct[...])
 
     def update(self, **values: Any) -> None:
         """``loss_sum`` and ``correct`` of a batch are added."""
@@ -296,24 +297,6 @@ def losses(logits: Any, labels: Any) -> tuple[Any, Any, Any]:
     return each.mean(), each.sum(), correct
 
 
-def zeros(parameters: Any) -> tuple[Any, Any]:
-    """The sums at their beginning, the loss in the type of ``parameters``; see ``added``."""
-    dtype = jax.tree.leaves(parameters)[0].dtype
-    return jnp.zeros(2, dtype), jnp.zeros((), jnp.int32)
-
-
-def added(total: Any, value: Any) -> Any:
-    """``total`` (2,) and ``value``: a sum, and what rounding has taken from it so far.
-
-    JAX has no float64 unless all of a process may have it, and a float32 sum over an epoch would be
-    off in the sixth digit. Knuth, The Art of Computer Programming, volume 2, section 4.2.2.
-    """
-    before, lost = total
-    after = before + value
-    taken = after - before
-    return jnp.stack([after, lost + ((before - (after - taken)) + (value - taken))])
-
-
 def by_attribute(tree: Any) -> dict[tuple[str, ...], Any]:
     """The leaves of a state, each under the names that lead to it."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
@@ -327,11 +310,6 @@ def _replaced(tree: Any, arrays: Arrays) -> Any:
 
 def _names(path: Any) -> tuple[str, ...]:
     return tuple(str(entry.key) for entry in path if hasattr(entry, "key"))
-
-
-def _zero_like(array: Any) -> Any:
-    """Placed as ``array`` is: JAX compiles anew for what is placed otherwise."""
-    return jax.device_put(np.zeros(array.shape, array.dtype), array.sharding)
 
 
 def _is_variable(leaf: Any) -> bool:

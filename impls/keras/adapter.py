@@ -20,20 +20,14 @@ The first step takes 0.7 s compiled, 2.5 s with xla.
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # read once, when keras is imported
-
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from impls.adapter import (
-    Adam,
     LayerLine,
     LoadedBatch,
     LoaderKind,
@@ -43,7 +37,7 @@ from impls.adapter import (
     Weights,
 )
 from impls.keras.loader import Loader
-from impls.keras.models import MODELS
+from impls.keras.network import Network, require
 from impls.keras.training import FitTraining, Training, WrittenTraining
 
 MODES = ("eager", "compiled", "xla", "fit")
@@ -54,22 +48,13 @@ def create(setup: Setup) -> LoadingAdapter:
 
     Raises ``ValueError``: unknown model or mode, or a device that is not there.
     """
-    if setup.model.name not in MODELS:
-        raise ValueError(
-            f"No keras model {setup.model.name!r}: expected one of {', '.join(MODELS)}"
-        )
-    if setup.mode not in MODES:
-        raise ValueError(f"No keras mode {setup.mode!r}: expected one of {', '.join(MODES)}")
+    require(setup, "tensorflow", "keras", MODES)
     device = _device(setup.device)
     # TensorFlow refuses a change once it has started, even to the same number.
     if tf.config.threading.get_intra_op_parallelism_threads() != setup.threads:
         tf.config.threading.set_intra_op_parallelism_threads(setup.threads)
         tf.config.threading.set_inter_op_parallelism_threads(setup.threads)
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    # Of all that is made from here on: layers, inputs, loss, optimizer, metrics.
-    keras.config.set_floatx(setup.precision)
-    # Dropout layers draw their own seeds from this one when they are made.
-    keras.utils.set_random_seed(setup.seed)
     with tf.device(device):
         return KerasAdapter(setup, device)
 
@@ -80,15 +65,8 @@ class KerasAdapter:
     def __init__(self, setup: Setup, device: str) -> None:
         self._setup = setup
         self._device = device
-        self._model = MODELS[setup.model.name]()
-        if not setup.dropout:
-            for layer in self._model.layers:
-                if isinstance(layer, keras.layers.Dropout):
-                    layer.rate = 0.0
-        self._variables = _variables(self._model, list(setup.model.weight_shapes()))
-        self._optimizer = _optimizer(setup)
-        self._optimizer.build(self._model.trainable_variables)
-        self._new_state = [variable.numpy() for variable in self._optimizer.variables]
+        self._network = Network(setup)
+        self._model, self._optimizer = self._network.model, self._network.optimizer
         self._training: Training = (
             FitTraining(self._model, self._optimizer)
             if setup.mode == "fit"
@@ -98,23 +76,12 @@ class KerasAdapter:
 
     def load_weights(self, weights: Weights) -> None:
         """The model holds exactly ``weights``, the optimizer is as new, metrics are 0."""
-        for name, (variable, field) in self._variables.items():
-            # (out, C, H, W), whether a convolution or what a dense layer sees of a flattened image.
-            array = np.asarray(weights[name], self._setup.precision).reshape(-1, *field)
-            variable.assign(array.transpose(2, 3, 1, 0).reshape(variable.shape))
-        # In place: the traced functions hold these variables.
-        for variable, value in zip(self._optimizer.variables, self._new_state, strict=True):
-            variable.assign(value)
+        self._network.load(weights)
         self.take_metrics()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Canonical name → array of the setup's precision on the host, a copy."""
-        shapes = self._setup.model.weight_shapes()
-        arrays: dict[str, NDArray[Any]] = {}
-        for name, (variable, (channels, height, width)) in self._variables.items():
-            array = variable.numpy().reshape(height, width, channels, -1).transpose(3, 2, 0, 1)
-            arrays[name] = np.ascontiguousarray(array.reshape(shapes[name]))
-        return arrays
+        return self._network.weights()
 
     def stage(self, images: NDArray[np.float32], labels: NDArray[np.int64]) -> Any:
         """(S, B, H, W, C) images and (S, B) int64 on the device, as the mode takes them."""
@@ -217,48 +184,7 @@ class KerasAdapter:
 
     def layers(self) -> list[LayerLine]:
         """Keras's layers in the order of ``Model.layers``; one with an activation counts as one."""
-        return [
-            LayerLine(
-                name=layer.name.replace("_", ".") if layer.trainable_variables else "",
-                kind=type(layer).__name__,
-                output_shape=tuple(layer.output.shape[1:]),
-                parameters=sum(math.prod(each.shape) for each in layer.trainable_variables),
-            )
-            for layer in self._model.layers
-            if not isinstance(layer, keras.layers.InputLayer)
-        ]
-
-
-KERNELS = {"weight": "kernel", "bias": "bias"}
-STATISTICS = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
-"""The canonical name of a layer's variable → Keras's."""
-
-
-def _variables(model: Any, names: list[str]) -> dict[str, tuple[Any, tuple[int, int, int]]]:
-    """Each of ``names`` → its variable, and the (C, H, W) that one output looks at; a vector, 1.
-
-    A dense layer behind a ``Flatten`` looks at an image, whose values stand in another order here.
-    """
-    images = {
-        id(layer.output): layer.input.shape[1:]
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Flatten)
-    }
-    variables: dict[str, tuple[Any, tuple[int, int, int]]] = {}
-    for name in names:
-        owner, _, part = name.rpartition(".")
-        layer = model.get_layer(owner.replace(".", "_"))
-        normalizes = isinstance(layer, keras.layers.BatchNormalization)
-        variable = getattr(layer, (STATISTICS if normalizes else KERNELS)[part])
-        looked_at = images.get(id(layer.input), variable.shape[:-1]) if part == "weight" else ()
-        height, width, channels = (1, 1, 1, *looked_at)[-3:]
-        variables[name] = variable, (channels, height, width)
-    return variables
+        return self._network.layers()
 
 
 def _places(names: Iterable[str]) -> str:
@@ -266,32 +192,6 @@ def _places(names: Iterable[str]) -> str:
     parts = {tuple(name.split(":")[-2:]) for name in names}
     return ", ".join(
         sorted("cpu" if kind == "CPU" else f"{kind.lower()}:{index}" for kind, index in parts)
-    )
-
-
-def _optimizer(setup: Setup) -> Any:
-    """The recipe's optimizer with every constant given."""
-    recipe = setup.optimizer
-    off: dict[str, Any] = {
-        "weight_decay": None,
-        "clipnorm": None,
-        "clipvalue": None,
-        "global_clipnorm": None,
-        "use_ema": False,
-        "loss_scale_factor": None,
-        "gradient_accumulation_steps": None,
-    }
-    if isinstance(recipe, Adam):
-        return keras.optimizers.Adam(
-            learning_rate=recipe.learning_rate,
-            beta_1=recipe.beta1,
-            beta_2=recipe.beta2,
-            epsilon=recipe.epsilon,
-            amsgrad=False,
-            **off,
-        )
-    return keras.optimizers.SGD(
-        learning_rate=recipe.learning_rate, momentum=recipe.momentum, nesterov=False, **off
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from impls.keras.adapter import KerasAdapter
+from impls.keras.layers import layer_named
 from impls.keras.training import WrittenTraining
 from impls.pieces import Call, Pieces, layer_steps
 
@@ -63,7 +63,7 @@ class KerasPieces:
         """A Keras layer, or its activation, or the layer without; see ``Pieces.layer``."""
         first = name == self._names[0]
         with tf.device(self._device):
-            layer = self._layer(name)
+            layer = layer_named(self._model, name, self._names)
             values = tf.constant(inputs.transpose(0, 2, 3, 1) if inputs.ndim == 4 else inputs)
             ones = tf.ones_like(layer(values))
 
@@ -117,35 +117,3 @@ class KerasPieces:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._loss(labels, self._model(images, training=True)))
         return loss, tape.gradient(loss, self._model.trainable_variables)
-
-    def _layer(self, name: str) -> Any:
-        """The Keras layer that the canonical ``name`` means."""
-        makers = [
-            maker
-            for layer in self._model.layers
-            if not isinstance(layer, keras.layers.InputLayer)
-            for maker in _elementary(layer)
-        ]
-        if len(makers) != len(self._names):
-            raise ValueError(
-                f"No layer {name!r} in keras: {len(makers)} layers and activations, expected the "
-                f"model's {len(self._names)} layers"
-            )
-        return makers[self._names.index(name)]()
-
-
-def _elementary(layer: Any) -> list[Callable[[], Any]]:
-    """What gives ``layer``; where it ends in an activation, what gives it without, and that."""
-    inside = getattr(layer, "activation", None)
-    if inside in (None, keras.activations.linear) or not layer.variables:
-        return [lambda: layer]
-    return [lambda: _without_activation(layer), lambda: keras.layers.Activation(inside)]
-
-
-def _without_activation(layer: Any) -> Any:
-    """A layer like ``layer``, with its weights of now, that ends before its activation."""
-    bare = type(layer).from_config({**layer.get_config(), "activation": None})
-    bare.build(layer.input.shape)
-    for variable, value in zip(bare.variables, layer.variables, strict=True):
-        variable.assign(value)
-    return bare

@@ -11,9 +11,8 @@ import keras
 import tensorflow as tf
 
 from impls.adapter import Metrics
+from impls.keras.fit import NOTHING, Fit, sum_of
 from impls.keras.loader import Loader
-
-NOTHING = Metrics(0.0, 0, 0)
 
 
 class Training(Protocol):
@@ -104,7 +103,7 @@ class WrittenTraining:
         for images, labels in zip(*batches, strict=True):
             logits = self._forward(images)
             loss_sum = float(tf.reduce_sum(self._loss(labels, logits)))
-            total = _sum(total, Metrics(loss_sum, int(_hits(labels, logits)), len(labels)))
+            total = sum_of(total, Metrics(loss_sum, int(_hits(labels, logits)), len(labels)))
         return total
 
     def logits(self, images: Any) -> Any:
@@ -171,16 +170,7 @@ class FitTraining:
     """
 
     def __init__(self, model: Any, optimizer: Any) -> None:
-        self._model = model
-        self._metrics = NOTHING
-        model.compile(
-            optimizer=optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            jit_compile=False,
-            run_eagerly=False,
-            steps_per_execution=1,
-        )
+        self._fit = Fit(model, optimizer, jit_compile=False)
 
     def stage(self, images: Any, labels: Any) -> FitBatches:
         """A dataset of S elements."""
@@ -189,9 +179,7 @@ class FitTraining:
 
     def train(self, batches: FitBatches) -> None:
         """One optimizer step per batch has been taken by one call of ``fit``."""
-        history = self._model.fit(batches.dataset, epochs=1, shuffle=False, verbose=0).history
-        last = {name: values[-1] for name, values in history.items()}
-        self._metrics = _sum(self._metrics, _sums_of_means(last, batches.examples))
+        self._fit.train(batches.dataset, batches.examples)
 
     def train_from(self, loader: Loader, steps: int) -> None:
         """Likewise for the next ``steps`` batches of ``loader``.
@@ -205,35 +193,15 @@ class FitTraining:
 
     def take_metrics(self) -> Metrics:
         """The sums since the last call; they start again at 0."""
-        metrics, self._metrics = self._metrics, NOTHING
-        return metrics
+        return self._fit.take_metrics()
 
     def evaluate(self, batches: FitBatches) -> Metrics:
         """Loss and hits of the batches in inference mode."""
-        means = self._model.evaluate(batches.dataset, verbose=0, return_dict=True)
-        return _sums_of_means(means, batches.examples)
+        return self._fit.evaluate(batches.dataset, batches.examples)
 
     def logits(self, images: Any) -> Any:
         """(B, 10) array for (B, H, W, C) images, in inference mode."""
-        return self._model.predict_on_batch(images)
-
-
-def _sums_of_means(means: dict[str, float], examples: int) -> Metrics:
-    """What Keras's mean loss and accuracy over ``examples`` amount to.
-
-    Keras keeps both as float32 sums over examples and divides at the end, so that hits come out
-    exactly below 2²⁴ examples and the loss to 7 digits.
-    """
-    return Metrics(means["loss"] * examples, round(means["accuracy"] * examples), examples)
-
-
-def _sum(one: Metrics, other: Metrics) -> Metrics:
-    """The sums of both together."""
-    return Metrics(
-        loss_sum=one.loss_sum + other.loss_sum,
-        correct=one.correct + other.correct,
-        examples=one.examples + other.examples,
-    )
+        return self._fit.logits(images)
 
 
 def _hits(labels: Any, logits: Any) -> Any:

@@ -22,7 +22,7 @@ and SymPy with it (893 modules). PyTorch has no switch for that, and its users w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -43,7 +43,13 @@ from impls.adapter import (
     Weights,
 )
 from impls.pytorch.loader import endless_batches
-from impls.pytorch.machine import device_named, require_compiler
+from impls.pytorch.machine import (
+    device_named,
+    peak_memory_bytes,
+    places,
+    require_compiler,
+    set_matched,
+)
 from impls.pytorch.models import MODELS
 
 
@@ -61,14 +67,7 @@ def create(setup: Setup) -> LoadingAdapter:
     device = device_named(setup.device)
     if setup.mode == "compiled":
         require_compiler(device)
-    torch.set_num_threads(setup.threads)
-    # Full float32 everywhere: cuDNN's convolutions would use TF32 unasked.
-    # https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    # cuDNN tries its algorithms at a shape's first step, as the other frameworks do by default.
-    torch.backends.cudnn.benchmark = True
+    set_matched(setup.threads)
     return PytorchAdapter(setup, device)
 
 
@@ -206,20 +205,15 @@ class PytorchAdapter:
 
     def device(self) -> str:
         """``cpu`` or ``gpu:N``, asked of every parameter."""
-        return _places(self._model.parameters())
+        return places(self._model.parameters())
 
     def result_device(self) -> str:
         """Likewise, asked of the gradients that the latest step left; empty before the first."""
-        return _places(p.grad for p in self._model.parameters() if p.grad is not None)
+        return places(p.grad for p in self._model.parameters() if p.grad is not None)
 
     def peak_device_memory_bytes(self) -> int | None:
-        """Most that tensors took of the GPU at once, without what the allocator keeps in reserve.
-
-        https://docs.pytorch.org/docs/stable/generated/torch.cuda.memory.max_memory_allocated.html
-        """
-        if self._device.type == "cpu":
-            return None
-        return int(torch.cuda.max_memory_allocated(self._device))
+        """The most that tensors took of the GPU at once; None on a CPU."""
+        return peak_memory_bytes(self._device)
 
     def layers(self) -> list[LayerLine]:
         """Modules without children, in the order in which one image of zeros meets them."""
@@ -268,11 +262,6 @@ def _compiled_forward(device: Any) -> Any:
         return loss, correct
 
     return forward
-
-
-def _places(tensors: Iterable[Any]) -> str:
-    """``cpu``, ``gpu:0``: where they are, several places joined by commas."""
-    return ", ".join(sorted({str(tensor.device).replace("cuda", "gpu") for tensor in tensors}))
 
 
 def _optimizer(setup: Setup, parameters: Any) -> Any:

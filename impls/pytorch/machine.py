@@ -1,4 +1,4 @@
-"""What PyTorch finds on this machine: devices, and what compiled kernels are made with."""
+"""What PyTorch finds on this machine, devices and compilers, and how it is set there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,28 @@ def device_named(name: str) -> Any:
             f"{torch.cuda.device_count()} CUDA GPUs; use --device cpu, or check the driver"
         )
     return torch.device("cuda", int(index or 0))
+
+
+def set_matched(threads: int) -> None:
+    """PyTorch computes with ``threads`` threads, and in full float32 everywhere."""
+    torch.set_num_threads(threads)
+    # cuDNN's convolutions would use TF32 unasked.
+    # https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    # cuDNN tries its algorithms at a shape's first step, as the other frameworks do by default.
+    torch.backends.cudnn.benchmark = True
+
+
+def places(tensors: Iterable[Any]) -> str:
+    """``cpu``, ``gpu:0``: where they are, several places joined by commas."""
+    return ", ".join(sorted({str(tensor.device).replace("cuda", "gpu") for tensor in tensors}))
+
+
+def peak_memory_bytes(device: Any) -> int | None:
+    """Most that tensors took of the GPU at once, without what the allocator keeps in reserve.
+
+    https://docs.pytorch.org/docs/stable/generated/torch.cuda.memory.max_memory_allocated.html
+    """
+    return None if device.type == "cpu" else int(torch.cuda.max_memory_allocated(device))

@@ -30,6 +30,19 @@ def test_what_is_added_or_changed_changes_it(implementation, tmp_path, name):
     assert code_digest(implementation) != before
 
 
+def test_what_is_shared_counts_as_its_own(implementation, tmp_path):
+    alone = code_digest(implementation)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "__init__.py").touch()
+    toml = tmp_path / "gluon" / "impl.toml"
+    toml.write_text('shares = ["common"]\n' + toml.read_text())
+    sharing = read_implementation(tmp_path / "gluon")
+    before = code_digest(sharing)
+    assert before != alone
+    (tmp_path / "common" / "models.py").write_text("1")
+    assert code_digest(sharing) != before
+
+
 def test_compiled_files_do_not_count(implementation, tmp_path):
     before = code_digest(implementation)
     (tmp_path / "gluon" / "__pycache__").mkdir()

@@ -13,6 +13,7 @@ import pytest
 
 from harness import paths
 from harness.environments.collection import Environments
+from harness.environments.variables import worker_environment
 from harness.spec.implementations import read_implementation
 
 from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, SMALL, modes_of
@@ -79,16 +80,20 @@ def _verified(
 
 @pytest.fixture(scope="session")
 def answer_in() -> Callable[..., Any]:
-    """Runs a program in a framework's own environment; gives what it prints last, from JSON."""
+    """Runs a program in a framework's own environment, with the variables that its ``impl.toml``
+    sets; gives what it prints last, from JSON."""
 
     def answer(
         framework: str, program: str, *arguments: str, loader: bool = False, **how: Any
     ) -> Any:
         implementation = read_implementation(paths.IMPLS / framework)
         environment = Environments().sync(implementation, "cpu", loader=loader)
+        own = worker_environment(implementation, "matched", 2, "cpu")
+        variables = {name: own[name] for name in implementation.environment_on("cpu")}
         done = subprocess.run(
             [environment.python, "-c", program, *arguments],
             cwd=paths.ROOT,
+            env={**how.pop("env", os.environ), **variables},
             capture_output=True,
             text=True,
             timeout=600,

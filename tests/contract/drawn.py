@@ -13,7 +13,9 @@ from harness import paths
 from harness.spec.implementations import Implementation, read_implementations
 from harness.spec.recipes import read_recipes
 
-SMALL = ["lenet-sgd", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64", "lenet-bn"]
+SMALL = [
+    "lenet-sgd", "lenet-momentum", "lenet-avg-sgd", "lenet-adam", "lenet-adam-b64", "lenet-bn",
+]  # fmt: skip
 LARGE = [name for name in read_recipes(paths.BENCHMARKS / "recipes.toml") if name not in SMALL]
 DAY = datetime.date.today().toordinal()
 DRAWN_SEED = 1000 + DAY % 1_000_000

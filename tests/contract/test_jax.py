@@ -1,4 +1,7 @@
-"""What the proof of every cell leaves open: what JAX compiles and when, its dropout and layers."""
+"""What the proof of every cell leaves open: what JAX compiles and when, its dropout and layers.
+
+What is JAX's own doing is held of Keras on JAX too.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
 MODELS = read_models(paths.BENCHMARKS / "models.toml")
 RECIPES = ("lenet-bn", "lenet-adam")
-MODES = list(read_implementation(paths.IMPLS / "jax").modes)
+MODES = {name: list(read_implementation(paths.IMPLS / name).modes) for name in ("jax", "keras_jax")}
 
 PRELUDE = """
 import json, sys
@@ -26,7 +29,7 @@ import numpy as np
 from harness.datasets.weights import initial_weights
 from harness.spec.recipes import read_models, read_recipes
 from impls.adapter import Setup
-from impls.jax.adapter import create
+from impls.NAME.adapter import create
 
 MODELS = read_models(Path("benchmarks/models.toml"))
 RECIPES = read_recipes(Path("benchmarks/recipes.toml"))
@@ -144,28 +147,35 @@ print(json.dumps("grain" in sys.modules))
 
 @pytest.fixture
 def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
-    """What a program prints last, run in JAX's own environment."""
-    return lambda program, *arguments, **how: answer_in("jax", PRELUDE + program, *arguments, **how)
+    """What a program prints last, run in JAX's own environment, or in that of Keras on it."""
+
+    def answer(program: str, *arguments: str, name: str = "jax", **how: Any) -> Any:
+        return answer_in(name, PRELUDE.replace("NAME", name) + program, *arguments, **how)
+
+    return answer
 
 
-def test_nothing_is_compiled_once_a_worker_is_warm_whatever_the_number_of_steps(answer):
-    found = answer(COMPILED, *MODES)
-    assert set(found) == {f"{recipe} {mode}" for recipe in RECIPES for mode in MODES}
+@pytest.mark.parametrize("name", MODES)
+def test_nothing_is_compiled_once_a_worker_is_warm_whatever_the_number_of_steps(answer, name):
+    found = answer(COMPILED, *MODES[name], name=name)
+    assert set(found) == {f"{recipe} {mode}" for recipe in RECIPES for mode in MODES[name]}
     for cell, (compiled_before, compiled_later, moved) in found.items():
         assert compiled_before, cell
         assert compiled_later == 0, cell
         assert moved == 0.0, cell
 
 
-def test_weights_that_were_read_stay_as_they_were_while_memory_is_handed_on(answer):
-    for mode, (kept, loaded, moved) in answer(READ, *MODES).items():
+@pytest.mark.parametrize("name", MODES)
+def test_weights_that_were_read_stay_as_they_were_while_memory_is_handed_on(answer, name):
+    for mode, (kept, loaded, moved) in answer(READ, *MODES[name], name=name).items():
         assert kept == 0.0, mode
         assert loaded == 0.0, mode
         assert moved > 1e-5, mode
 
 
-def test_dropout_masks_start_again_from_the_seed(answer):
-    for mode, found in answer(DROPOUT, *MODES).items():
+@pytest.mark.parametrize("name", MODES)
+def test_dropout_masks_start_again_from_the_seed(answer, name):
+    for mode, found in answer(DROPOUT, *MODES[name], name=name).items():
         assert found["again"] == 0.0, mode
         assert min(found["other seed"], found["without"]) > 1e-4, mode
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness import paths
+from harness.spec.implementations import read_implementations
+
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
 PRELUDE = """
@@ -16,7 +19,7 @@ import numpy as np
 from harness.datasets.weights import initial_weights
 from harness.spec.recipes import read_models, read_recipes
 from impls.adapter import Setup
-from impls.keras.adapter import create
+from impls.NAME.adapter import create
 
 MODELS = read_models(Path("benchmarks/models.toml"))
 RECIPES = read_recipes(Path("benchmarks/recipes.toml"))
@@ -42,7 +45,7 @@ def distance(one, other):
 FIT = """
 found, weights = {}, {}
 images, labels = batches((1, 28, 28), 5, 32)
-for mode in ("compiled", "fit"):
+for mode in (sys.argv[1], "fit"):
     adapter = create(setup("lenet-adam", mode=mode, batch_size=32))
     runs = []
     for _ in range(2):
@@ -55,26 +58,27 @@ for mode in ("compiled", "fit"):
     weights[mode] = runs[0]
     rest = adapter.take_metrics()
     found[mode] = {"sums": sums, "test": test, "rest": rest, "again": distance(*runs)}
-found["apart"] = distance(weights["fit"], weights["compiled"])
+found["apart"] = distance(weights["fit"], weights[sys.argv[1]])
 print(json.dumps(found))
 """
 
 
-@pytest.fixture
-def answer(answer_in: Callable[..., Any]) -> Callable[..., Any]:
-    """What a program prints last, run in Keras's own environment."""
-    return lambda program, *arguments, **how: answer_in(
-        "keras", PRELUDE + program, *arguments, **how
-    )
+BACK_ENDS = {
+    name: one for name, one in read_implementations(paths.IMPLS).items() if one.package == "keras"
+}
 
 
-def test_fit_is_the_written_training_and_its_sums_are_exact(answer):
-    found = answer(FIT)
-    compiled, fit = found["compiled"], found["fit"]
-    assert fit["sums"][1:] == compiled["sums"][1:] == [compiled["sums"][1], 5 * 32 + 7]
-    assert fit["sums"][0] == pytest.approx(compiled["sums"][0], rel=1e-6)
-    assert fit["test"][1:] == compiled["test"][1:]
-    assert fit["test"][0] == pytest.approx(compiled["test"][0], rel=1e-6)
-    assert fit["rest"] == compiled["rest"] == [0.0, 0, 0], "an evaluation adds nothing"
+@pytest.mark.parametrize("name", BACK_ENDS)
+def test_fit_is_the_written_training_and_its_sums_are_exact(
+    answer_in: Callable[..., Any], name: str
+) -> None:
+    mode = BACK_ENDS[name].default_mode
+    found = answer_in(name, PRELUDE.replace("NAME", name) + FIT, mode)
+    written, fit = found[mode], found["fit"]
+    assert fit["sums"][1:] == written["sums"][1:] == [written["sums"][1], 5 * 32 + 7]
+    assert fit["sums"][0] == pytest.approx(written["sums"][0], rel=1e-6)
+    assert fit["test"][1:] == written["test"][1:]
+    assert fit["test"][0] == pytest.approx(written["test"][0], rel=1e-6)
+    assert fit["rest"] == written["rest"] == [0.0, 0, 0], "an evaluation adds nothing"
     assert found["apart"] < 1e-6
     assert fit["again"] < 1e-6, "load_weights makes the optimizer as new"

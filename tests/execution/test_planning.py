@@ -202,11 +202,12 @@ def test_a_device_has_a_default_mode_of_its_own():
     assert modes["gpu"] == {"alpha": ["compiled"], "beta": ["eager"]}
 
 
-def test_on_a_gpu_every_framework_runs_compiled_by_default_and_the_suite_has_both_modes():
+def test_on_a_gpu_what_can_runs_compiled_by_default_and_the_suite_has_both_modes():
     frameworks = [
         each for each in read_implementations(paths.IMPLS).values() if each.role == "framework"
     ]
-    assert {each.default_mode_on("gpu:0") for each in frameworks} == {"compiled"}
+    compiled = [each for each in frameworks if "compiled" in each.modes]
+    assert {each.default_mode_on("gpu:0") for each in compiled} == {"compiled"}
     suite = read_suites(paths.BENCHMARKS / "suites")["gpu"]
     modes, left_out = chosen_modes(suite, Selection(), frameworks, "gpu")
     both = ("compiled", "eager")

@@ -64,6 +64,7 @@ WRONG = {
         '["2.7"]',
         '["3.11\\n"]',
     ],
+    "shares": ['"reference"', '["nowhere"]', '["../reference"]', '["adapter"]', "[1]"],
     "default_mode": ['"none"', "1", '"a/b"'],
     "adam_formula": ['"mine"'],
     "momentum_formula": ["true"],
@@ -120,6 +121,20 @@ def test_no_field_is_forgotten():
     """A new one has a row of wrong values too."""
     assert set(WRONG) == set(Implementation.__struct_fields__) - {*NOT_IN_FILES, "gpu"}
     assert set(WRONG_OF_A_GPU) == set(GpuLimits.__struct_fields__)
+
+
+def test_what_is_shared_is_the_folder_beside_or_ours(tmp_path):
+    for name in ("mine", "common"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    toml = tmp_path / "mine" / "impl.toml"
+    toml.write_text('shares = ["common", "reference"]\n' + REFERENCE.read_text())
+    mine = read_implementation(tmp_path / "mine")
+    assert mine.shared_folders == (str(tmp_path / "common"), str(paths.IMPLS / "reference"))
+    # As in another revision's tree, which has its own.
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "__init__.py").touch()
+    assert mine.shared_folders == (str(tmp_path / "common"), str(tmp_path / "reference"))
 
 
 @pytest.mark.parametrize("name", ["a b", "a@1", "a~b", "ä", "-f"])

@@ -45,6 +45,27 @@ def test_workers_import_the_suite_without_what_lies_beside_it():
     assert done.stdout == "[]\n"
 
 
+def test_an_implementation_finds_what_it_shares_beside_it(tmp_path: Path):
+    """Under the name that our own has, whatever is called so in this tree."""
+    for name, file, text in (
+        ("mine", "adapter.py", "from impls.keras.models import M"),
+        ("keras", "models.py", "from impls.keras.more import M"),
+        ("keras", "more.py", "M = 'shared'"),
+    ):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "__init__.py").touch()
+        (tmp_path / name / file).write_text(text)
+    program = f"""{PROGRAM}
+bootstrap.adopt_implementation({str(tmp_path / "mine")!r}, [{str(tmp_path / "keras")!r}])
+import implementation.adapter
+print(implementation.adapter.M)
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\nshared\n"
+
+
 def test_a_worker_dies_with_its_harness(tmp_path: Path):
     """Even one that is stopped: killed for real, with SIGKILL, while its worker waits."""
     harness = f"""

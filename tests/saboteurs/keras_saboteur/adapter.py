@@ -54,7 +54,8 @@ class ShufflesInFit(FitTraining):
 
     def train(self, batches):
         staged = batches.dataset
-        usual = self._model.fit
+        model = self._fit._model
+        usual = model.fit
 
         def fit(_, *, epochs, shuffle, verbose):
             size = staged.batch_size
@@ -62,9 +63,9 @@ class ShufflesInFit(FitTraining):
                 staged.images, staged.labels, batch_size=size, epochs=epochs, verbose=verbose
             )
 
-        self._model.fit = fit
+        model.fit = fit
         super().train(batches)
-        self._model.fit = usual
+        model.fit = usual
 
     def evaluate(self, batches):
         return super().evaluate(batches._replace(dataset=batches.dataset.dataset))

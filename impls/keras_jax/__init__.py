@@ -1,0 +1,1 @@
+"""Keras with JAX."""
