@@ -103,6 +103,7 @@ SABOTEURS = [
     Saboteur("pytorch_saboteur", "flattens-another-way", Place(VERIFY), r"logits of the initial"),
     Saboteur("pytorch_saboteur", "uses-epsilon-hat", Place(VERIFY, "lenet-adam"), FIRST_STEP),
     Saboteur("pytorch_saboteur", "keeps-optimizer-state", Place(VERIFY, "lenet-adam"), FIRST_STEP),
+    Saboteur("pytorch_saboteur", "dampens-momentum", Place(VERIFY, "lenet-momentum"), FIRST_STEP),
     Saboteur("pytorch_saboteur", "biases-variance", Place(VERIFY, "lenet-bn"), r"running_var"),
     Saboteur("pytorch_saboteur", "confuses-momentum", Place(VERIFY, "lenet-bn"), r"running_mean"),
     Saboteur("pytorch_saboteur", "stays-in-evaluation-mode", Place(VERIFY, "lenet-bn"), r"loss at"),

@@ -145,6 +145,13 @@ class RaisesRate(PytorchAdapter):
         super().__init__(msgspec.structs.replace(setup, optimizer=optimizer), device)
 
 
+class DampensMomentum(PytorchAdapter):
+    def __init__(self, setup, device):
+        super().__init__(setup, device)
+        for group in self._optimizer.param_groups:
+            group["dampening"] = group["momentum"]
+
+
 class KeepsOptimizerState(PytorchAdapter):
     def load_weights(self, weights):
         state, self._optimizer.state = self._optimizer.state, {}
