@@ -16,7 +16,7 @@ from harness.environments.collection import Environments
 from harness.environments.variables import worker_environment
 from harness.spec.implementations import read_implementation
 
-from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, SMALL, modes_of
+from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, FROM_DRAWN_SEED, SMALL, modes_of
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,9 @@ def verifications(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, An
 
 @pytest.fixture(scope="session")
 def verified_from_drawn_seed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The same of what is small, in the mode that each framework names first, from today's seed."""
-    print(f"verifying from seed {DRAWN_SEED}")
-    return _verified_by_mode(tmp_path_factory, SMALL, 0, f"--seed={DRAWN_SEED}")
+    """The same of small recipes, in the mode that each framework names first, from today's seed."""
+    print(f"verifying {', '.join(FROM_DRAWN_SEED)} from seed {DRAWN_SEED}")
+    return _verified_by_mode(tmp_path_factory, FROM_DRAWN_SEED, 0, f"--seed={DRAWN_SEED}")
 
 
 def _verified_by_mode(

@@ -1,7 +1,7 @@
 """What the contract tests hold today: all that is small, and of the rest what the day draws.
 
 A recipe of large images takes minutes to prove. Each day has one of them in one mode, and a seed of
-its own, so that all have their turn; ``LEVELFIELD_CONTRACT=all`` holds everything at once.
+its own for two of the small ones, so that all have their turn; ``LEVELFIELD_CONTRACT=all`` holds everything at once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ DAY = datetime.date.today().toordinal()
 DRAWN_SEED = 1000 + DAY % 1_000_000
 DRAWN: dict[str, int | None] = {LARGE[DAY % len(LARGE)]: DAY // len(LARGE)}
 """Large recipe → number of its mode, counted round those of each framework; none: all."""
+FROM_DRAWN_SEED = [SMALL[DAY % len(SMALL)], SMALL[(DAY + len(SMALL) // 2) % len(SMALL)]]
+"""Small recipes that are held from today's seed as well."""
 if os.environ.get("LEVELFIELD_CONTRACT") == "all":
     DRAWN = dict.fromkeys(LARGE)
+    FROM_DRAWN_SEED = SMALL
 FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, SMALL, modes_of
+from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, FROM_DRAWN_SEED, SMALL, modes_of
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
@@ -50,4 +50,4 @@ def test_a_seed_that_nobody_has_tried_is_proved_too(verified_from_drawn_seed):
     assert failures == [], f"--seed {DRAWN_SEED}"
     failed = [result for result in found if not result["passed"]]
     assert failed == [], f"--seed {DRAWN_SEED}"
-    assert len({result["cell"] for result in found}) == len(SMALL) * len(FRAMEWORKS)
+    assert len({result["cell"] for result in found}) == len(FROM_DRAWN_SEED) * len(FRAMEWORKS)
