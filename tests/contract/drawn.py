@@ -1,7 +1,8 @@
 """What the contract tests hold today: all that is small, and of the rest what the day draws.
 
 A recipe of large images takes minutes to prove. Each day has one of them in one mode, and a seed of
-its own for two of the small ones, so that all have their turn; ``LEVELFIELD_CONTRACT=all`` holds everything at once.
+its own for two of the small ones, so that all have their turn; ``LEVELFIELD_CONTRACT=all`` holds
+everything at once.
 """
 
 from __future__ import annotations
