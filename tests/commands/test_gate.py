@@ -7,13 +7,18 @@ import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness import paths
+from harness.analysis.gate import GateJudgement, gate
+from harness.analysis.observations import Observations
 from harness.commands.catalogue import read_catalogue
 from harness.commands.gate_sides import Comparison, revisions
 from harness.commands.revisions import settings_folder
-from harness.report.gate import base_in_words
+from harness.commands.run import start_run
+from harness.console import Console
+from harness.report.gate import base_in_words, sentences
 from harness.spec.events import TrialStarted
 from harness.spec.gates import GateSettings, read_gate_settings
 from harness.spec.selection import FrameworkChoice, Selection
@@ -235,27 +240,33 @@ def test_a_head_that_takes_three_times_as_long_is_caught(levelfield, repository)
 
 @pytest.mark.slow
 @pytest.mark.frameworks
-def test_a_second_gate_does_not_train_the_base_again(levelfield, repository, own_cache):
+def test_a_second_gate_does_not_train_the_base_again(repository, own_cache, monkeypatch):
     """Whatever commit it is of: what its code says counts."""
     shutil.copytree(paths.IMPLS / "pytorch", repository / "mine" / "pytorch_again")
     committed(repository)
-    gate = ("gate", "--base", "HEAD", "--impl-dir", "mine", "-f", "pytorch_again", *SUBSET)
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("XDG_CACHE_HOME", own_cache)
 
-    def trained() -> tuple[list[TrialStarted], dict]:
-        done = levelfield(*gate, "--json", XDG_CACHE_HOME=own_cache)
-        assert done.returncode in (0, 4), done.stderr
-        answer = json.loads(done.stdout)
-        events = read_run(repository / answer["folder"]).events
-        starts = [one for one in events if isinstance(one, TrialStarted) and one.long]
-        return starts, answer["judgement"]["cells"][0]
+    def trained() -> tuple[list[TrialStarted], GateJudgement]:
+        """The long trials of a gate that measures no speed."""
+        found = compared("HEAD", "pytorch_again")
+        suite = msgspec.structs.replace(found.catalogue.suites["gate"], seeds=1, blocks=0)
+        folder = start_run(
+            Console(json=True), found.catalogue, suite,
+            Selection(dataset="fashion-mnist-20k", epochs=1, impl_dirs=("mine",)),
+            repository / "results", ("levelfield", "gate"),
+            study="gate", pairs=found.pairs, gate=found.terms,
+        )  # fmt: skip
+        run = Observations(read_run(folder))
+        return [one for one in run.all(TrialStarted) if one.long], gate(run)
 
-    first, cell = trained()
+    first, judged = trained()
     assert [one.trained_at for one in first] == [None, None]
-    assert cell["base_trained_at"] is None
+    assert judged.cells[0].base_trained_at is None
     (repository / "notes.txt").write_text("another commit")
     committed(repository)
-    second, again = trained()
+    second, judged = trained()
     assert sorted(one.trained_at is None for one in second) == [False, True]
-    assert again["base_trained_at"] in [one.at for one in first]
-    table = (repository / "reports" / "latest" / "gate.md").read_text()
-    assert "the base's accuracies are of " in table
+    [cell] = judged.cells
+    assert cell.base_trained_at in [one.at for one in first]
+    assert any("the base's accuracies are of " in line for line in sentences(judged))
