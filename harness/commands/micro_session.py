@@ -226,9 +226,7 @@ class Session:
                     modes=tuple(cell.mode for cell in known.cells if cell.framework == name),
                     environment=one.record.key,
                     environment_bytes=one.size_bytes,
-                    model_lines=model_lines(
-                        Path(self._catalogue.implementation(name, one.record.variant).folder)
-                    ),
+                    model_lines=self._model_lines(name, one),
                 )
                 for name, one in environments.items()
             ),
@@ -240,6 +238,10 @@ class Session:
                 if isinstance(event, Skip)
             ),
         )
+
+    def _model_lines(self, framework: str, environment: SyncedEnvironment) -> dict[str, int]:
+        implementation = self._catalogue.implementation(framework, environment.record.variant)
+        return model_lines(*map(Path, (implementation.folder, *implementation.shared_folders)))
 
     def _with_failure(
         self, manifest: MicroManifest, cell: Cell, error: WorkerError

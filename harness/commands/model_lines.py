@@ -20,14 +20,18 @@ _NO_CODE = {
 Definition = ast.FunctionDef | ast.ClassDef
 
 
-def model_lines(folder: Path) -> dict[str, int]:
-    """Model → lines of its code in ``models.py`` of ``folder``; empty where that can't be said.
+def model_lines(*folders: Path) -> dict[str, int]:
+    """Model → lines of its code in ``models.py``; empty where that can't be said.
+
+    Of the first of ``folders`` that has one: an implementation's own, then those that it shares.
 
     Counted are the lines of the function or class that ``MODELS`` has under the model's name, and
     of whatever it uses of the same file; blank lines, comments and docstrings are not.
     """
     try:
-        source = (folder / "models.py").read_text(encoding="utf-8")
+        places = (folder / "models.py" for folder in folders)
+        path = next((place for place in places if place.exists()), folders[0] / "models.py")
+        source = path.read_text(encoding="utf-8")
         tree = ast.parse(source)
         code = _code_lines(source, tree)
     except (OSError, SyntaxError, UnicodeDecodeError, tokenize.TokenError):

@@ -65,12 +65,22 @@ def test_a_folder_without_models(tmp_path):
     assert model_lines(tmp_path) == {}
 
 
-FRAMEWORKS = [n for n, one in read_implementations(paths.IMPLS).items() if one.role == "framework"]
+def test_models_that_are_shared_count_where_there_are_none_of_its_own(tmp_path):
+    own, shared = tmp_path / "own", tmp_path / "shared"
+    own.mkdir()
+    shared.mkdir()
+    (shared / "models.py").write_text(SOURCE)
+    assert model_lines(own, shared) == model_lines(shared) != {}
+    (own / "models.py").write_text("")
+    assert model_lines(own, shared) == {}
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_every_model_of_ours_has_lines(name):
-    found = model_lines(paths.IMPLS / name)
+FRAMEWORKS = [one for one in read_implementations(paths.IMPLS).values() if one.role == "framework"]
+
+
+@pytest.mark.parametrize("one", FRAMEWORKS, ids=lambda one: one.name)
+def test_every_model_of_ours_has_lines(one):
+    found = model_lines(Path(one.folder), *map(Path, one.shared_folders))
     assert {"lenet", "alexnet", "resnet18", "densenet"} <= found.keys()
     assert all(5 < lines < 100 for lines in found.values())
     assert found["resnet18"] > found["lenet"]

@@ -16,21 +16,26 @@ from harness.environments.collection import Environments
 from harness.environments.variables import worker_environment
 from harness.spec.implementations import read_implementation
 
-from .drawn import DRAWN, DRAWN_SEED, FRAMEWORKS, FROM_DRAWN_SEED, SMALL, modes_of
+from .drawn import DRAWN_SEED, FRAMEWORKS, FROM_DRAWN_SEED, HELD, IN_ALL_MODES, modes_of
 
 
 @pytest.fixture(scope="session")
 def verifications(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """Answers of ``levelfield verify``: of what is small, every framework × mode, and of today's
-    large recipes, for real."""
-    print(f"verifying {', '.join(SMALL)}; of large ones {DRAWN}")
-    small = _verified(tmp_path_factory, SMALL)
-    large = [
-        answer
-        for recipe, drawn in DRAWN.items()
-        for answer in _verified_by_mode(tmp_path_factory, [recipe], drawn)
+    """Answers of ``levelfield verify``, for real: what is held in every framework × mode first."""
+    print(f"verifying {HELD}")
+    everything = _verified(tmp_path_factory, IN_ALL_MODES)
+    recipes: dict[int | None, list[str]] = {}
+    for recipe, drawn in HELD.items():
+        if recipe not in IN_ALL_MODES:
+            recipes.setdefault(drawn, []).append(recipe)
+    return [
+        everything,
+        *(
+            answer
+            for drawn, names in recipes.items()
+            for answer in _verified_by_mode(tmp_path_factory, names, drawn)
+        ),
     ]
-    return [small, *large]
 
 
 @pytest.fixture(scope="session")

@@ -142,7 +142,7 @@ def test_a_versions_own_plus_is_none_of_a_recipes():
         Installed(one, "2.11.0+cu130", "new"),
     ]  # fmt: skip
     modes = {"gamma": ["eager"]}
-    cells = cells_of([plain, changed], builds, modes, Selection(), "cpu", 2)
+    cells = cells_of([plain, changed], builds, modes, Selection(), "cpu", [2])
     assert len({cell.id for cell in cells}) == len({cell.contender for cell in cells}) * 2 == 8
     assert [cell.id.split("/")[:2] for cell in cells[:4:3]] == [
         ["lenet-sgd", "gamma-2.11.0+cu130"],
