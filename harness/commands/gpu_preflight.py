@@ -79,12 +79,13 @@ def cells_before_installation(
     modes: Mapping[str, list[str]],
     selection: Selection,
     device: str,
+    threads: Sequence[int],
 ) -> list[Cell]:
     """The cells that there will be, as far as they are known without environments."""
     installed = [
         Installed(choice, choice.version or "", choice.implementation.variant) for choice in choices
     ]
-    return cells_of(recipes, installed, modes, selection, device, selection.threads or (1,))
+    return cells_of(recipes, installed, modes, selection, device, threads)
 
 
 def _gpu_memory_mib(cell: Cell, catalogue: Catalogue) -> int:

@@ -77,12 +77,13 @@ def sketch_run(
     together = suite.long_trials or any(looks)
     choices, unfit = fit_for_device(choices, device)
     left_out += unfit
-    cells = cells_before_installation(choices, recipes, modes, selection, device)
+    threads = _threads(selection)
+    cells = cells_before_installation(choices, recipes, modes, selection, device, threads)
     groups = groups_of(cells, None, paired=pairs is not None)
     check_device_free(catalogue, alive_together(groups, cells, together), aa=aa and together)
     return Sketch(
         device,
-        _threads(selection),
+        threads,
         choices,
         recipes,
         modes,

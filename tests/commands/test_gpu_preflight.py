@@ -223,7 +223,8 @@ def test_a_busy_gpu_is_noticed_again_when_workers_are_about_to_start(nvml, monke
     catalogue = read_catalogue()
     choices = [Choice(catalogue.implementations["keras"], None)]
     recipes = [catalogue.recipes["lenet-sgd"]]
-    cells = cells_before_installation(choices, recipes, {"keras": ["compiled"]}, Selection(), "gpu")
+    modes = {"keras": ["compiled"]}
+    cells = cells_before_installation(choices, recipes, modes, Selection(), "gpu", [1])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(WorkplaceError, match="is in use"):
         check_device_free(catalogue, [cells], aa=False)

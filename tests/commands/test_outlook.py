@@ -7,6 +7,7 @@ import json
 import pytest
 
 from harness.commands.outlook import outlook
+from harness.environments.machine import default_threads
 from harness.store import durations as store
 from tests.analysis import runs
 
@@ -27,6 +28,15 @@ def test_a_dry_run_says_the_plan_and_leaves_nothing(levelfield, tmp_path):
     )
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "levelfield").exists()
+
+
+def test_its_groups_are_those_of_the_run_itself(levelfield):
+    """Else nothing that was kept of such blocks would be found."""
+    done = levelfield("run", "smoke", "--dry-run", "--json", "--threads", "1")
+    assert json.loads(done.stdout)["groups"][0]["group"].endswith("/resident/cpu-1t")
+    done = levelfield("run", "smoke", "--dry-run", "--json")
+    threads = default_threads()
+    assert json.loads(done.stdout)["groups"][0]["group"].endswith(f"/resident/cpu-{threads}t")
 
 
 def test_a_dry_run_in_json(levelfield):
