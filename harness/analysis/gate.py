@@ -165,7 +165,8 @@ def groups_undecided(run: Observations) -> tuple[str, ...]:
     """Names of the groups that a gate has to measure further: those before a look that is to come,
     and undecided so far.
 
-    Where a reference differed from its own second copy more blocks settle nothing.
+    Where a reference differed from its own second copy, or the two may not be compared, more blocks
+    settle nothing.
     """
     plan, terms = run.manifest.plan, run.manifest.gate or GateTerms(base="")
     thresholds = {group.cells[-1]: terms.of(run.cells[group.cells[-1]]) for group in plan.groups}
@@ -178,7 +179,12 @@ def groups_undecided(run: Observations) -> tuple[str, ...]:
         group.name
         for group in plan.groups
         if (blocks := len(run.samples[group.name].blocks)) < first
-        or (blocks < last and not restless and group.cells[-1] not in decided)
+        or (
+            blocks < last
+            and not restless
+            and group.cells[-1] not in decided
+            and not run.obstacles.between(group.cells[0], group.cells[-1])
+        )
     )
 
 

@@ -4,6 +4,9 @@ Both depend on nothing but what stands in ``_circumstances``. They are found aga
 that is as it was: the worker's code, every package, the recipe with its weights, order and data,
 what the worker is started with, and the machine; a proof also asks for the same harness. What
 failed is never kept. Audits of timed trials are never taken over without their trial.
+
+Nothing is kept of an interpreter that was there already: its packages have versions, but whoever
+builds there may build another program under the same one.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from harness.files import UnreadableFile, content_of, decoded, whole
 from harness.paths import user_cache
 from harness.spec.cells import Cell
 from harness.spec.events import Evaluation, TrialFinished, TrialStarted, Window
+from harness.spec.machine import Environment
 from harness.spec.manifest import Manifest
 from harness.spec.proof_events import Audit, DropoutCheck, LoaderCheck, Parity
 
@@ -49,6 +53,8 @@ class Kept:
 
         Empty where nothing was, or where the run asks for everything anew.
         """
+        if not self._is_ours(cell):
+            return ()
         kept = self._read(self._proof_path(cell, plan), tuple[AnyProof, ...])
         if not all(map(_passed, kept)):
             return ()
@@ -58,7 +64,7 @@ class Kept:
 
     def keep_proof(self, cell: Cell, plan: ProofPlan, events: Sequence[AnyProof]) -> None:
         """``events``, all that was proved of ``cell``, are found by later runs, if they passed."""
-        if all(map(_passed, events)):
+        if self._is_ours(cell) and all(map(_passed, events)):
             self._write(self._proof_path(cell, plan), events)
 
     def training(self, cell: Cell, seed: int, block: int, trial: int) -> tuple[TrialEvent, ...]:
@@ -66,6 +72,8 @@ class Kept:
 
         Empty where there was none, or where the run asks for everything anew.
         """
+        if not self._is_ours(cell):
+            return ()
         kept = self._read(self._training_path(cell, seed), tuple[TrialEvent, ...])
         if not _is_whole(kept, cell, seed):
             return ()
@@ -83,8 +91,21 @@ class Kept:
 
     def keep_training(self, cell: Cell, seed: int, events: Sequence[TrialEvent]) -> None:
         """``events``, all of one trial, are found by later gates, if its audit passed."""
-        if _is_whole(events, cell, seed):
+        if self._is_ours(cell) and _is_whole(events, cell, seed):
             self._write(self._training_path(cell, seed), events)
+
+    def _is_ours(self, cell: Cell) -> bool:
+        """Whether its environment is one that we have made, and that nobody changes."""
+        return not self._environment(cell).interpreter
+
+    def _environment(self, cell: Cell) -> Environment:
+        [environment] = (
+            one
+            for one in self._manifest.environments
+            if (one.framework, one.version, one.variant)
+            == (cell.framework, cell.version, cell.variant)
+        )
+        return environment
 
     def _read(self, path: Path, kind: type[tuple[E, ...]]) -> tuple[E, ...]:
         if self._manifest.plan.fresh:
@@ -124,16 +145,10 @@ class Kept:
         manifest, inputs = self._manifest, self._prepared.inputs
         contender = self._prepared.contenders[cell.id]
         name = f"{cell.framework}~{cell.variant}" if cell.variant else cell.framework
-        [environment] = (
-            one
-            for one in manifest.environments
-            if (one.framework, one.version, one.variant)
-            == (cell.framework, cell.version, cell.variant)
-        )
         # Whose code it is, which revision's, does not matter: what it says does.
         return (
             manifest.code.get(name),
-            msgspec.structs.replace(environment, variant="", asked_version=None),
+            msgspec.structs.replace(self._environment(cell), variant="", asked_version=None),
             msgspec.structs.replace(cell, variant=""),
             msgspec.structs.replace(contender.job.setup, seed=seed),
             inputs.weights_hash(cell, seed),

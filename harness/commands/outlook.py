@@ -94,7 +94,7 @@ def show_dry_run(
         looks=sketch.looks,
         trainings=trainings,
         second_copy=sketch.aa,
-        environments_to_make=tuple(_environments_to_make(catalogue, sketch)),
+        environments_to_make=tuple(_environments_to_make(catalogue, sketch, selection)),
         datasets_to_fetch=tuple(_datasets_to_fetch(sketch, selection)),
         seconds_to_first_look=first,
         seconds_to_last_look=last,
@@ -113,13 +113,13 @@ def show_dry_run(
     console.answer(answer)
 
 
-def _environments_to_make(catalogue: Catalogue, sketch: Sketch) -> list[str]:
-    environments = Environments()
-    wanted = [(choice, sketch.device) for choice in sketch.choices]
+def _environments_to_make(catalogue: Catalogue, sketch: Sketch, selection: Selection) -> list[str]:
+    environments, loads = Environments(), selection.inputs != ("resident",)
+    wanted = [(choice, sketch.device, loads) for choice in sketch.choices]
     return [
         choice.implementation.name
-        for choice, device in (*wanted, (Choice(catalogue.oracle, None), "cpu"))
-        if environments.find(choice.implementation, device, choice.version) is None
+        for choice, device, loader in (*wanted, (Choice(catalogue.oracle, None), "cpu", False))
+        if environments.find(choice.implementation, device, choice.version, loader=loader) is None
     ]
 
 

@@ -132,7 +132,12 @@ class Environments:
             ) from error
 
     def find(
-        self, implementation: Implementation, device: str = "cpu", version: str | None = None
+        self,
+        implementation: Implementation,
+        device: str = "cpu",
+        version: str | None = None,
+        *,
+        loader: bool = False,
     ) -> SyncedEnvironment | None:
         """The environment that ``sync`` would give, if it needs no making; nothing is written.
 
@@ -143,9 +148,14 @@ class Environments:
         given = implementation.interpreter(version)
         if given is not None:
             return given_environment(
-                implementation, device, version, given, lambda tools, own: self.find(tools)
+                implementation,
+                device,
+                version,
+                given,
+                lambda tools, own: self.find(tools),
+                loader=loader,
             )
-        choice = self._choice(implementation, device, version)
+        choice = self._choice(implementation, device, version, loader)
         return choice.existing if choice else None
 
     def listed(self, implementations: Iterable[Implementation]) -> tuple[EnvironmentInfo, ...]:

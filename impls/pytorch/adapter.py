@@ -16,8 +16,8 @@ out at 0.99):
 The first compiled step takes 36 s with an empty cache (PyTorch's headers are compiled first, once),
 5 to 14 s with a model that is new to the cache, 2 s from the cache; a further batch size likewise.
 
-Building takes about as long as the import: a process's first optimizer imports ``torch._dynamo``,
-and SymPy with it (893 modules). PyTorch has no switch for that, and its users wait for it too.
+A process's first optimizer imports ``torch._dynamo``, and SymPy with it (893 modules): 0.8 s in a
+plain script of three lines, beside 1.0 to 1.3 s for ``import torch``. Users wait for that too.
 """
 
 from __future__ import annotations

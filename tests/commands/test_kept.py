@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harness import paths
@@ -13,17 +14,22 @@ from harness.commands.kept import Kept, TrialEvent
 from harness.execution.proof import ProofPlan
 from harness.spec.cells import Cell
 from harness.spec.events import TrialFinished, TrialStarted
+from harness.spec.machine import Environment
 from harness.spec.proof_events import Audit, AuditCheck, Parity
 from harness.store.runs import read_run
 from tests.analysis import runs
 
 PLAN = ProofPlan(10, 0)
 CELL = runs.cell("torch")
+ENVIRONMENT = Environment(
+    framework="torch", key="k", python="3.11.2", version="1.0", packages={"torch": "1.0"}
+)
 
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """A place for the proofs of one cell, whatever they depend on."""
+    monkeypatch.setattr(Kept, "_environment", lambda self, cell: ENVIRONMENT)
     monkeypatch.setattr(Kept, "_training_path", lambda self, cell, seed: tmp_path / "cell.json")
     monkeypatch.setattr(Kept, "_proof_path", lambda self, cell, plan: tmp_path / "cell.json")
 
@@ -48,6 +54,19 @@ def test_a_proof_that_passed_is_found_again_with_its_day(kept):
     assert (again.at, again.proved_at) == (9.0, proof.at)
     assert again.deviations == proof.deviations
     assert kept(fresh=True).proof(CELL, PLAN, 9.0) == ()
+
+
+def test_nothing_is_kept_of_an_interpreter_that_was_there_already(kept, monkeypatch, tmp_path):
+    """Another build may stand there under the same version."""
+    kept().keep_proof(CELL, PLAN, [runs.parity(CELL)])
+    kept().keep_training(CELL, 4, training(CELL, 4))
+    given = msgspec.structs.replace(ENVIRONMENT, interpreter="/a/python")
+    monkeypatch.setattr(Kept, "_environment", lambda self, cell: given)
+    assert kept().proof(CELL, PLAN, 9.0) == ()
+    assert kept().training(CELL, 4, 2, 30) == ()
+    (tmp_path / "cell.json").unlink()
+    kept().keep_proof(CELL, PLAN, [runs.parity(CELL)])
+    assert not (tmp_path / "cell.json").exists()
 
 
 def test_one_that_failed_is_not_kept(kept):
